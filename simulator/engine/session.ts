@@ -1,0 +1,125 @@
+/**
+ * The line between the wire and the engine. The TDS server makes one `SqlSession` a connection and gives each request a
+ * `ResultSink`; it knows nothing of SQL. The engine knows nothing of packets.
+ */
+import type { SqlType, Value } from "./values.ts";
+
+export interface ResultColumn {
+  name: string;
+  type: SqlType;
+  nullable: boolean;
+  identity?: boolean;
+  computed?: boolean;
+}
+
+/** An ERROR (severity over 10) or INFO (up to 10) token. */
+export interface ServerMessage {
+  number: number;
+  state: number;
+  severity: number;
+  message: string;
+  procedure?: string;
+  line: number;
+}
+
+export type EnvironmentChange =
+  | { kind: "database"; from: string; to: string }
+  | { kind: "begin_transaction"; descriptor: bigint }
+  | { kind: "commit_transaction" | "rollback_transaction"; descriptor: bigint };
+
+/**
+ * Where a request's results go, in order. Methods that return a promise ask for it to be awaited before the next call:
+ * the client reads slowly (backpressure). After the abort signal of the request nothing more need be written; the
+ * server ends the response itself.
+ */
+export interface ResultSink {
+  /** Begins a result set. */
+  columns(columns: ResultColumn[]): void;
+  /** A row of the current result set, one value a column. */
+  row(values: readonly Value[]): void | Promise<void>;
+  /** Ready-made ROW tokens, for benchmarks: bytes as they go on the wire, whole rows only. */
+  rows?(tokens: Buffer, count: number): void | Promise<void>;
+  /**
+   * A statement has ended. `rowCount` is absent where SQL Server sends none (SET, DECLARE, NOCOUNT). `select` says that it
+   * ended a result set. Inside a procedure or RPC it becomes DONEINPROC.
+   */
+  statementDone(done: { rowCount?: number; select?: boolean; error?: boolean }): void;
+  message(message: ServerMessage): void;
+  environment(change: EnvironmentChange): void;
+  /** An output parameter of an RPC, after the results. */
+  output(name: string, type: SqlType, value: Value): void;
+  /** A procedure's return status. */
+  returnStatus(status: number): void;
+}
+
+export interface RpcParameter {
+  /** With its @, or "" for a positional one. */
+  name: string;
+  type: SqlType;
+  value: Value;
+  output: boolean;
+  /** The client asked for the parameter's default. */
+  default?: boolean;
+}
+
+export interface Login {
+  user: string;
+  password: string;
+  /** "" for the login's default. */
+  database: string;
+  application: string;
+  host: string;
+  clientInterface: string;
+  language: string;
+  readOnlyIntent: boolean;
+}
+
+export interface SqlEngine {
+  /** Error 18456 on a wrong password, 4060 on a database that cannot be opened: thrown as SqlError. */
+  login(login: Login): Promise<SqlSession>;
+}
+
+export interface SqlSession {
+  /** The session id, @@SPID. */
+  readonly spid: number;
+  readonly database: string;
+  /** e.g. "SQL_Latin1_General_CP1_CI_AS": for the ENVCHANGE of the login answer. */
+  readonly collation: string;
+  /**
+   * Runs a batch's text. Server errors go to the sink; the promise rejects only on a fault of the engine itself. An aborted
+   * `signal` (ATTENTION, disconnect) ends it as SQL Server does: the running statement is undone, the transaction stays.
+   */
+  batch(text: string, sink: ResultSink, signal: AbortSignal): Promise<void>;
+  /** A procedure by name, or by the well-known number of MS-TDS 2.2.6.6 (10 = sp_executesql, 11 sp_prepare, 12 sp_execute, 13 sp_prepexec, 15 sp_unprepare …). */
+  rpc(procedure: string | number, parameters: RpcParameter[], sink: ResultSink, signal: AbortSignal): Promise<void>;
+  /** The transaction manager's requests. Isolation: MS-TDS 2.2.6.9, 0 leaves it as it is. */
+  transaction(
+    request:
+      | { kind: "begin"; name: string; isolation: number }
+      | { kind: "commit"; name: string; begin?: { name: string; isolation: number } }
+      | { kind: "rollback"; name: string; begin?: { name: string; isolation: number } }
+      | { kind: "save"; name: string },
+    sink: ResultSink,
+  ): Promise<void>;
+  /** sp_reset_connection (RESETCONNECTION bit). `keepTransaction` for RESETCONNECTIONSKIPTRAN. */
+  reset(keepTransaction: boolean): Promise<void>;
+  /** The connection is gone: rolls back, releases locks. */
+  close(): void;
+}
+
+/** A server error: goes to the client as an ERROR token. */
+export class SqlError extends Error {
+  readonly number: number;
+  readonly severity: number;
+  readonly state: number;
+  line: number;
+  procedure: string | undefined;
+  constructor(number: number, message: string, severity = 16, state = 1, line = 1) {
+    super(message);
+    this.name = "SqlError";
+    this.number = number;
+    this.severity = severity;
+    this.state = state;
+    this.line = line;
+  }
+}
