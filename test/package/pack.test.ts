@@ -17,7 +17,7 @@ before(async () => {
 after(() => rm(folder, { recursive: true, force: true }));
 
 test("the packed tarball, installed without dev dependencies in an empty folder, runs the demo", async () => {
-  await run("npm", ["run", "build"], { cwd: root });
+  // prepack builds dist/.
   await run("npm", ["pack", "--pack-destination", folder], { cwd: root });
   const tarball = (await readdir(folder)).find((name) => name.endsWith(".tgz"));
   assert.ok(tarball, "npm pack left no tarball");
