@@ -1,0 +1,255 @@
+/**
+ * A database: its schemas, tables, views, procedures and principals, its log, and the places where the catalogue and CDC hook in.
+ */
+import type { ParameterDefinition, Query, Statement } from "../sql/ast.ts";
+import type { Column, Index, LoggedTransaction, TableSchema } from "./database.ts";
+import type { Engine, EngineContext } from "./engine.ts";
+import { LogSequence } from "./log.ts";
+import { Principals } from "./principals.ts";
+import { SystemObjects } from "./system-objects.ts";
+import { Table } from "./table.ts";
+import { SystemTransaction, type Transaction } from "./transactions.ts";
+import type { Session } from "./user-session.ts";
+
+export interface Schema {
+  schemaId: number;
+  name: string;
+  /** principal_id of its owner. */
+  principalId: number;
+}
+
+export interface View {
+  objectId: number;
+  schema: string;
+  name: string;
+  createDate: Date;
+  modifyDate: Date;
+  columns: string[];
+  query: Query;
+  msShipped: boolean;
+}
+
+export interface Procedure {
+  objectId: number;
+  schema: string;
+  name: string;
+  createDate: Date;
+  modifyDate: Date;
+  parameters: ParameterDefinition[];
+  body: Statement[];
+  msShipped: boolean;
+}
+
+/** What is told of DDL, inside its transaction: an error thrown here undoes the statement. */
+export interface DatabaseHooks {
+  /** Before TRUNCATE: throw what refuses it (4711 on a table that CDC tracks). */
+  beforeTruncate: ((table: Table, session: Session) => void)[];
+  /** Before a table's columns change; `action` is the statement's. */
+  beforeAlterTable: ((table: Table, session: Session) => void)[];
+  /** After they changed. `command` is the statement's text, as far as it is known. */
+  afterAlterTable: ((change: TableChange) => void)[];
+  beforeDropTable: ((table: Table, session: Session) => void)[];
+  /** After any DDL of the database. */
+  onDdl: ((ddl: { command: string; objectId: number; session: Session; transaction: Transaction }) => void)[];
+}
+
+export interface TableChange {
+  table: Table;
+  command: string;
+  session: Session;
+  transaction: Transaction;
+  change:
+    | { kind: "add"; columns: Column[] }
+    | { kind: "drop"; columns: Column[] }
+    | { kind: "alter"; before: Column; after: Column }
+    | { kind: "rename"; before: string; after: string }
+    | { kind: "other" };
+}
+
+export interface TableDefinition {
+  schema: string;
+  name: string;
+  columns: Column[];
+  /** Without index ids: 1 is the clustered one's, the others follow from 2. */
+  indexes?: Omit<Index, "indexId">[];
+  msShipped?: boolean;
+  createDate?: Date;
+}
+
+export class Database {
+  readonly engine: Engine;
+  readonly name: string;
+  readonly id: number;
+  readonly collation: string;
+  readonly createDate: Date;
+  /** By object id. */
+  readonly tables = new Map<number, Table>();
+  readonly views = new Map<number, View>();
+  readonly procedures = new Map<number, Procedure>();
+  /** By lower-case name. */
+  readonly schemas = new Map<string, Schema>();
+  readonly principals: Principals;
+  /** Its own system objects; the engine's are in every database. */
+  readonly systemObjects = new SystemObjects<EngineContext>();
+  /** Committed transactions that changed tracked tables, in commit order. Who reads them may drop what is no longer needed. */
+  readonly log: LoggedTransaction[] = [];
+  readonly lsn = new LogSequence();
+  readonly hooks: DatabaseHooks = {
+    beforeTruncate: [],
+    beforeAlterTable: [],
+    afterAlterTable: [],
+    beforeDropTable: [],
+    onDdl: [],
+  };
+  /** ALTER DATABASE … SET: upper-case names, values as written ("ON"). */
+  readonly options = new Map<string, string>();
+  /** The state of whoever builds on the engine (CDC's, the catalogue's), by its own key. */
+  readonly properties = new Map<string, unknown>();
+  readonly #names = new Map<string, number>();
+  readonly #commitListeners = new Set<(transaction: LoggedTransaction) => void>();
+  #nextObjectId = 901_578_250;
+  #nextSchemaId = 5;
+
+  constructor(engine: Engine, name: string, id: number, collation: string, createDate: Date) {
+    this.engine = engine;
+    this.name = name;
+    this.id = id;
+    this.collation = collation;
+    this.createDate = createDate;
+    this.principals = new Principals(createDate);
+    for (const [schemaId, schema] of [
+      [1, "dbo"],
+      [2, "guest"],
+      [3, "INFORMATION_SCHEMA"],
+      [4, "sys"],
+    ] as const)
+      this.schemas.set(schema.toLowerCase(), { schemaId, name: schema, principalId: schemaId });
+  }
+
+  allocateObjectId(): number {
+    // Object ids of user objects are this far apart in SQL Server.
+    this.#nextObjectId += 16_000_057;
+    if (this.#nextObjectId > 2_147_483_647) this.#nextObjectId -= 2_000_000_000;
+    while (
+      this.tables.has(this.#nextObjectId) ||
+      this.views.has(this.#nextObjectId) ||
+      this.procedures.has(this.#nextObjectId)
+    )
+      this.#nextObjectId++;
+    return this.#nextObjectId;
+  }
+
+  createSchema(name: string, principalId = 1): Schema {
+    const schema: Schema = { schemaId: this.#nextSchemaId++, name, principalId };
+    this.schemas.set(name.toLowerCase(), schema);
+    return schema;
+  }
+
+  dropSchema(name: string): void {
+    this.schemas.delete(name.toLowerCase());
+  }
+
+  /** Makes a table as it is defined, without asking who may. */
+  createTable(definition: TableDefinition): Table {
+    const schema: Pick<TableSchema, "objectId" | "schema" | "name" | "createDate" | "columns"> = {
+      objectId: this.allocateObjectId(),
+      schema: definition.schema,
+      name: definition.name,
+      createDate: definition.createDate ?? this.engine.now(),
+      columns: definition.columns,
+    };
+    const table = new Table(this, schema);
+    table.msShipped = definition.msShipped ?? false;
+    let next = 2;
+    for (const index of definition.indexes ?? []) table.addIndex({ ...index, indexId: index.clustered ? 1 : next++ });
+    this.addTable(table);
+    return table;
+  }
+
+  addTable(table: Table): void {
+    this.tables.set(table.objectId, table);
+    this.#names.set(key(table.schema, table.name), table.objectId);
+    this.engine.schemaVersion++;
+  }
+
+  removeTable(table: Table): void {
+    this.tables.delete(table.objectId);
+    this.#names.delete(key(table.schema, table.name));
+    this.engine.schemaVersion++;
+  }
+
+  addView(view: View): void {
+    this.views.set(view.objectId, view);
+    this.#names.set(key(view.schema, view.name), view.objectId);
+    this.engine.schemaVersion++;
+  }
+
+  addProcedure(procedure: Procedure): void {
+    this.procedures.set(procedure.objectId, procedure);
+    this.#names.set(key(procedure.schema, procedure.name), procedure.objectId);
+    this.engine.schemaVersion++;
+  }
+
+  removeModule(module: View | Procedure): void {
+    this.views.delete(module.objectId);
+    this.procedures.delete(module.objectId);
+    this.#names.delete(key(module.schema, module.name));
+    this.engine.schemaVersion++;
+  }
+
+  findTable(schema: string, name: string): Table | undefined {
+    const id = this.#names.get(key(schema, name));
+    return id === undefined ? undefined : this.tables.get(id);
+  }
+
+  findView(schema: string, name: string): View | undefined {
+    const id = this.#names.get(key(schema, name));
+    return id === undefined ? undefined : this.views.get(id);
+  }
+
+  findProcedure(schema: string, name: string): Procedure | undefined {
+    const id = this.#names.get(key(schema, name));
+    return id === undefined ? undefined : this.procedures.get(id);
+  }
+
+  /** The object id of a table, view or procedure. */
+  findObjectId(schema: string, name: string): number | undefined {
+    return this.#names.get(key(schema, name));
+  }
+
+  schemaId(name: string): number {
+    return this.schemas.get(name.toLowerCase())?.schemaId ?? 0;
+  }
+
+  /**
+   * Runs `work` as a transaction of the system: its changes become visible together, or, if it throws, not at all.
+   * `work` does not yield.
+   */
+  systemTransaction<T>(work: (transaction: SystemTransaction) => T): T {
+    const transaction = this.engine.beginTransaction(null, "", "read committed");
+    try {
+      const result = work(new SystemTransaction(transaction));
+      transaction.commit(this.engine.now());
+      return result;
+    } catch (error) {
+      if (transaction.state === "active") transaction.rollback();
+      throw error;
+    }
+  }
+
+  /** Calls back after each logged transaction's commit, when its changes are visible. Returns how to stop that. */
+  onCommit(listener: (transaction: LoggedTransaction) => void): () => void {
+    this.#commitListeners.add(listener);
+    return () => this.#commitListeners.delete(listener);
+  }
+
+  /** Called by a transaction that commits. */
+  appendLog(transaction: LoggedTransaction): void {
+    this.log.push(transaction);
+    for (const listener of this.#commitListeners) listener(transaction);
+  }
+}
+
+function key(schema: string, name: string): string {
+  return `${schema}.${name}`.toLowerCase();
+}

@@ -1,0 +1,352 @@
+/**
+ * A table's rows: versions in ordered indexes.
+ *
+ * Every row is an `Entry`. `row` is its newest version; `seq` is the commit sequence number under which that became visible,
+ * or PENDING while `owner`, the transaction that holds the row's lock, has not ended. Older committed versions hang behind it
+ * as long as a snapshot can still see them. A deleted row is one whose newest version is null.
+ *
+ * The clustered index (or, in a heap, the order of insertion) holds the entries themselves. Every other index holds an item
+ * per entry and key that some version of it has; a reader takes an item only if the version that it sees has the item's key.
+ * A change of a clustered key is the end of one entry and the beginning of another.
+ */
+
+import { compareNullable, comparerOf } from "./comparison.ts";
+import type { Column, Index, Row, TableSchema } from "./database.ts";
+import { type Cursor, type Item, OrderedPages, type Probe } from "./ordered-pages.ts";
+import type { Database } from "./storage.ts";
+import type { Transaction } from "./transactions.ts";
+import type { Value } from "./values.ts";
+
+export const PENDING = Number.POSITIVE_INFINITY;
+
+export interface Version {
+  row: Row | null;
+  seq: number;
+  older: Version | null;
+}
+
+export class Entry implements Item, Version {
+  readonly id: number;
+  keyRow: Row;
+  row: Row | null;
+  seq = PENDING;
+  owner: Transaction | null = null;
+  older: Version | null = null;
+  constructor(id: number, row: Row) {
+    this.id = id;
+    this.keyRow = row;
+    this.row = row;
+  }
+}
+
+/** What a statement sees: all that was committed up to `seq`, and what its own transaction did. `dirty`: NOLOCK. */
+export interface Snapshot {
+  readonly seq: number;
+  readonly transaction: Transaction | null;
+  readonly dirty?: boolean;
+}
+
+export function visible(entry: Entry, snapshot: Snapshot): Row | null {
+  if (entry.seq <= snapshot.seq || snapshot.dirty) return entry.row;
+  if (entry.seq === PENDING && entry.owner === snapshot.transaction && entry.owner !== null) return entry.row;
+  for (let version = entry.older; version; version = version.older) if (version.seq <= snapshot.seq) return version.row;
+  return null;
+}
+
+interface IndexItem extends Item {
+  readonly entry: Entry;
+}
+
+/** Part of an index: those whose leading columns equal `prefix`, and whose next column lies between the bounds. */
+export interface Range {
+  /** The clustered index (or the heap) where absent. */
+  index?: Index;
+  prefix?: Value[];
+  /** Bounds of the column behind the prefix, in that column's order of values whatever the index's direction. */
+  from?: { value: Value; inclusive: boolean };
+  to?: { value: Value; inclusive: boolean };
+  descending?: boolean;
+}
+
+interface StoredIndex {
+  definition: Index;
+  /** One for each key column, ascending or descending as the index has it. */
+  comparers: ((a: Value, b: Value) => number)[];
+  items: OrderedPages<IndexItem>;
+}
+
+export class Table implements TableSchema {
+  readonly database: Database;
+  readonly objectId: number;
+  schema: string;
+  name: string;
+  createDate: Date;
+  modifyDate: Date;
+  columns: Column[];
+  indexes: Index[] = [];
+  checks: TableSchema["checks"] = [];
+  foreignKeys: TableSchema["foreignKeys"] = [];
+  msShipped = false;
+  trackedByCdc = false;
+  /** Committed rows. */
+  rowCount = 0;
+  /** The sessions' own (#t): not in the catalogue of user tables. */
+  temporary = false;
+  /** Rises with every change of columns, indexes or constraints: compiled statements hold it. */
+  schemaVersion = 0;
+  #nextEntry = 1;
+  #clustered: { definition: Index | null; comparers: ((a: Value, b: Value) => number)[]; entries: OrderedPages<Entry> };
+  #others: StoredIndex[] = [];
+
+  constructor(
+    database: Database,
+    schema: Pick<TableSchema, "objectId" | "schema" | "name" | "createDate" | "columns">,
+  ) {
+    this.database = database;
+    this.objectId = schema.objectId;
+    this.schema = schema.schema;
+    this.name = schema.name;
+    this.createDate = schema.createDate;
+    this.modifyDate = schema.createDate;
+    this.columns = schema.columns;
+    this.#clustered = { definition: null, comparers: [], entries: new OrderedPages<Entry>(() => 0) };
+  }
+
+  /** "dbo.Persons" */
+  get qualifiedName(): string {
+    return `${this.schema}.${this.name}`;
+  }
+
+  get clusteredIndex(): Index | null {
+    return this.#clustered.definition;
+  }
+
+  /** -1 where there is none. Names compare without case. */
+  columnIndex(name: string): number {
+    const wanted = name.toLowerCase();
+    return this.columns.findIndex((column) => column.name === name || column.name.toLowerCase() === wanted);
+  }
+
+  // ---------------------------------------------------------------- reading
+
+  /** Visible rows of a range, in index order. */
+  *rows(snapshot: Snapshot, range: Range = {}): Generator<Row> {
+    const next = this.cursor(range);
+    for (let found = next(); found; found = next()) {
+      const row = visible(found.entry, snapshot);
+      if (row !== null && (found.row === null || this.sameKey(range.index!, row, found.row))) yield row;
+    }
+  }
+
+  /** Visible entries of a range with the row that the snapshot sees. */
+  *entries(snapshot: Snapshot, range: Range = {}): Generator<{ entry: Entry; row: Row }> {
+    const next = this.cursor(range);
+    for (let found = next(); found; found = next()) {
+      const row = visible(found.entry, snapshot);
+      if (row !== null && (found.row === null || this.sameKey(range.index!, row, found.row)))
+        yield { entry: found.entry, row };
+    }
+  }
+
+  /**
+   * All entries of a range, visible or not, in index order; `row` is the key that an item of a non-clustered index stands
+   * for (the visible version must have it), null in the clustered one. The object that is given is the same each time.
+   */
+  cursor(range: Range): () => { entry: Entry; row: Row | null } | undefined {
+    const { index } = range;
+    if (!index || index === this.#clustered.definition) {
+      const probe = this.#probe(this.#clustered.definition, this.#clustered.comparers, range);
+      const next: Cursor<Entry> = this.#clustered.entries.cursor(probe, range.descending);
+      const found: { entry: Entry; row: Row | null } = { entry: undefined as unknown as Entry, row: null };
+      return () => {
+        const entry = next();
+        if (!entry) return undefined;
+        found.entry = entry;
+        return found;
+      };
+    }
+    const stored = this.#stored(index);
+    const next = stored.items.cursor(this.#probe(index, stored.comparers, range), range.descending);
+    const found: { entry: Entry; row: Row | null } = { entry: undefined as unknown as Entry, row: null };
+    return () => {
+      const item = next();
+      if (!item) return undefined;
+      found.entry = item.entry;
+      found.row = item.keyRow;
+      return found;
+    };
+  }
+
+  sameKey(index: Index, a: Row, b: Row): boolean {
+    if (a === b) return true;
+    const comparers = index === this.#clustered.definition ? this.#clustered.comparers : this.#stored(index).comparers;
+    return comparers.every((compare, i) => compare(a[index.columns[i]!.column]!, b[index.columns[i]!.column]!) === 0);
+  }
+
+  #probe(index: Index | null, comparers: ((a: Value, b: Value) => number)[], range: Range): Probe {
+    const { prefix = [], from, to } = range;
+    if (!index || (prefix.length === 0 && !from && !to)) return () => 0;
+    const columns = index.columns.map((column) => column.column);
+    const count = prefix.length;
+    const next = index.columns[count];
+    const descending = next?.descending === true;
+    const low = descending ? to : from;
+    const high = descending ? from : to;
+    const compareNext = comparers[count]!;
+    const column = next?.column ?? 0;
+    return (row) => {
+      for (let i = 0; i < count; i++) {
+        const order = comparers[i]!(row[columns[i]!]!, prefix[i]!);
+        if (order !== 0) return order;
+      }
+      if (low) {
+        const order = compareNext(row[column]!, low.value);
+        if (order < 0 || (order === 0 && !low.inclusive)) return -1;
+      }
+      if (high) {
+        const order = compareNext(row[column]!, high.value);
+        if (order > 0 || (order === 0 && !high.inclusive)) return 1;
+      }
+      return 0;
+    };
+  }
+
+  #stored(index: Index): StoredIndex {
+    const stored = this.#others.find((other) => other.definition === index);
+    if (!stored) throw new Error(`${this.qualifiedName} has no index ${index.name}`);
+    return stored;
+  }
+
+  // ---------------------------------------------------------------- writing (called by Transaction only)
+
+  /** Puts a new entry into all indexes. */
+  attach(row: Row, owner: Transaction): Entry {
+    const entry = new Entry(this.#nextEntry++, row);
+    entry.owner = owner;
+    this.#clustered.entries.insert(entry);
+    this.index(entry, row);
+    return entry;
+  }
+
+  /** Takes an entry out of all indexes, with the keys of the given rows. */
+  detach(entry: Entry, rows: Row[]): void {
+    this.#clustered.entries.remove(entry);
+    for (const stored of this.#others)
+      for (const row of rows) stored.items.remove({ keyRow: row, id: entry.id, entry });
+  }
+
+  /** Makes the non-clustered indexes know the key that `row` has. */
+  index(entry: Entry, row: Row): void {
+    for (const stored of this.#others) stored.items.insert({ keyRow: row, id: entry.id, entry });
+  }
+
+  /** Forgets the keys of `row`, unless a version that is left has them. */
+  unindex(entry: Entry, row: Row): void {
+    for (const stored of this.#others) {
+      let needed = false;
+      for (let version: Version | null = entry; version && !needed; version = version.older)
+        needed = version.row !== null && this.sameKey(stored.definition, version.row, row);
+      if (!needed) stored.items.remove({ keyRow: row, id: entry.id, entry });
+    }
+  }
+
+  /** Whether a row with another clustered key is another entry. */
+  movesClusteredKey(before: Row, after: Row): boolean {
+    return this.#clustered.definition !== null && !this.sameKey(this.#clustered.definition, before, after);
+  }
+
+  // ---------------------------------------------------------------- structure
+
+  /** Adds an index and fills it from the rows. Uniqueness is the caller's to check first (`duplicate`). */
+  addIndex(index: Index): void {
+    this.indexes.push(index);
+    this.indexes.sort((a, b) => a.indexId - b.indexId);
+    this.schemaVersion++;
+    if (index.clustered) this.rebuild();
+    else this.#addStored(index);
+  }
+
+  dropIndex(index: Index): void {
+    this.indexes = this.indexes.filter((other) => other !== index);
+    this.schemaVersion++;
+    if (index.clustered) this.rebuild();
+    else this.#others = this.#others.filter((other) => other.definition !== index);
+  }
+
+  /**
+   * Sorts everything anew: after the clustered index, or columns, changed. `convert` gives each row's new form; it is applied
+   * to every version.
+   */
+  rebuild(convert?: (row: Row) => Row): void {
+    const entries: Entry[] = [];
+    const next = this.#clustered.entries.cursor(() => 0);
+    for (let entry = next(); entry; entry = next()) entries.push(entry);
+    const clustered = this.indexes.find((index) => index.clustered) ?? null;
+    const comparers = clustered ? this.#comparers(clustered) : [];
+    this.#clustered = { definition: clustered, comparers, entries: new OrderedPages(rowOrder(clustered, comparers)) };
+    for (const entry of entries) {
+      if (convert) {
+        for (let version: Version | null = entry; version; version = version.older)
+          if (version.row) version.row = convert(version.row);
+        entry.keyRow = entry.row ?? convert(entry.keyRow);
+      }
+      this.#clustered.entries.insert(entry);
+    }
+    this.#others = [];
+    for (const index of this.indexes) if (!index.clustered) this.#addStored(index);
+    this.schemaVersion++;
+  }
+
+  /** Forgets all rows at once (TRUNCATE, undone by `restore`). */
+  takeAll(): Entry[] {
+    const entries: Entry[] = [];
+    const next = this.#clustered.entries.cursor(() => 0);
+    for (let entry = next(); entry; entry = next()) entries.push(entry);
+    this.#clustered.entries.clear();
+    for (const stored of this.#others) stored.items.clear();
+    return entries;
+  }
+
+  restore(entries: Entry[]): void {
+    for (const entry of entries) {
+      this.#clustered.entries.insert(entry);
+      for (let version: Version | null = entry; version; version = version.older)
+        if (version.row) this.index(entry, version.row);
+    }
+  }
+
+  #addStored(index: Index): void {
+    const comparers = this.#comparers(index);
+    const stored: StoredIndex = { definition: index, comparers, items: new OrderedPages(rowOrder(index, comparers)) };
+    this.#others.push(stored);
+    const next = this.#clustered.entries.cursor(() => 0);
+    for (let entry = next(); entry; entry = next())
+      for (let version: Version | null = entry; version; version = version.older)
+        if (version.row) stored.items.insert({ keyRow: version.row, id: entry.id, entry });
+  }
+
+  #comparers(index: Index): ((a: Value, b: Value) => number)[] {
+    return index.columns.map(({ column, descending }) => {
+      const { type } = this.columns[column]!;
+      const compare = compareNullable(comparerOf(type, type.collation ?? this.database.collation));
+      return descending ? (a, b) => compare(b, a) : compare;
+    });
+  }
+}
+
+function rowOrder(index: Index | null, comparers: ((a: Value, b: Value) => number)[]): (a: Row, b: Row) => number {
+  if (!index) return () => 0;
+  const columns = index.columns.map((column) => column.column);
+  if (columns.length === 1) {
+    const column = columns[0]!;
+    const compare = comparers[0]!;
+    return (a, b) => compare(a[column]!, b[column]!);
+  }
+  return (a, b) => {
+    for (let i = 0; i < columns.length; i++) {
+      const order = comparers[i]!(a[columns[i]!]!, b[columns[i]!]!);
+      if (order !== 0) return order;
+    }
+    return 0;
+  };
+}
