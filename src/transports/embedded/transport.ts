@@ -1,0 +1,189 @@
+/**
+ * Queues and topics in one SQLite file, for everything that runs on one machine: at least once, in order per key, without
+ * a server. Several processes may use the file at once; a file on a network share may not be used (SQLite's write-ahead
+ * log needs shared memory, https://www.sqlite.org/wal.html).
+ *
+ * - An acknowledged send is on disk (fsync). Claims and settlements are not synced one by one: a power cut may undo the
+ *   last of them, and the messages come again.
+ * - A message whose id was sent before is swallowed and counted: ids are remembered for seven days or the file's last
+ *   million sends, whichever is less, and at most for twice as long.
+ * - A delivery holds its key for `leaseMs`, renewed at a third of it. When its process is killed, the key is free at once
+ *   where the system can tell (Linux), else when the lease ends. A stopped process loses its keys when the lease ends;
+ *   settling then rejects and changes nothing.
+ */
+import type { Message } from "../../change/message.ts";
+import { messageSize } from "../../change/message.ts";
+import { TransportError } from "../../errors.ts";
+import { thisProcess } from "../../process-identity.ts";
+import { SqliteFile } from "../../sqlite/file.ts";
+import type { DeadLetters, Entity, EntityCounts, Limits, Receiver, Sender, Traits, Transport } from "../transport.ts";
+import { EmbeddedReceiver, Leases } from "./receiver.ts";
+import { queueSchema } from "./schema.ts";
+import { speaking } from "./speaking.ts";
+import { QueueStore } from "./store.ts";
+
+export interface EmbeddedOptions {
+  /** The file; made, with its folder, where it is missing. */
+  path: string;
+  leaseMs?: number;
+  /** One delivery holds at most this much (one message where it alone is larger). */
+  deliveryRows?: number;
+  deliveryBytes?: number;
+  maxMessageBytes?: number;
+  rememberMs?: number;
+  rememberIds?: number;
+  /** How long a write lock that other processes hold is waited for, before it counts as unavailable. */
+  busyMs?: number;
+}
+
+/** A send is cut into transactions of this size, so that a large one does not hold up everybody else. */
+const ROWS_A_WRITE = 1_000;
+const BYTES_A_WRITE = 4 * 1024 * 1024;
+
+export class EmbeddedTransport implements Transport {
+  readonly type = "embedded";
+  readonly limits: Limits;
+  readonly traits: Traits = { deduplicates: true, keepsOrder: true };
+  #file: SqliteFile;
+  #store: QueueStore;
+  #leases: Leases;
+  #receivers = new Set<EmbeddedReceiver>();
+  #delivery: { rows: number; bytes: number };
+  #closed = false;
+
+  private constructor(file: SqliteFile, store: QueueStore, leases: Leases, options: EmbeddedOptions) {
+    this.#file = file;
+    this.#store = store;
+    this.#leases = leases;
+    this.#delivery = { rows: options.deliveryRows ?? 1_000, bytes: options.deliveryBytes ?? 1024 * 1024 };
+    const maxMessageBytes = options.maxMessageBytes ?? 64 * 1024 * 1024;
+    this.limits = { maxMessageBytes, maxSendBytes: maxMessageBytes };
+  }
+
+  static async open(options: EmbeddedOptions): Promise<EmbeddedTransport> {
+    const { leaseMs = 15_000, rememberMs = 7 * 86_400_000, rememberIds = 1_000_000, busyMs } = options;
+    return await speaking(async () => {
+      const file = await SqliteFile.open(options.path, queueSchema, busyMs === undefined ? {} : { busyMs });
+      try {
+        const store = new QueueStore(file, { leaseMs, rememberMs, rememberIds });
+        const holder = await file.write(() => store.enter(thisProcess()));
+        return new EmbeddedTransport(file, store, new Leases(file, store, holder, leaseMs), options);
+      } catch (error) {
+        await file.close();
+        throw error;
+      }
+    });
+  }
+
+  async ensure(entity: Entity): Promise<void> {
+    if (await this.exists(entity)) return;
+    await speaking(() => this.#file.write(() => this.#store.ensure(entity), { durable: true }));
+  }
+
+  async exists(entity: Entity): Promise<boolean> {
+    return (await speaking(() => this.#file.read(() => this.#store.queueOf(entity)))) !== null;
+  }
+
+  async sender(entity: Entity): Promise<Sender> {
+    await this.#queueOf(entity);
+    return { send: (messages) => this.#send(entity, messages), close: async () => {} };
+  }
+
+  async receiver(entity: Entity): Promise<Receiver> {
+    const queue = await this.#queueOf(entity);
+    const receiver = new EmbeddedReceiver(
+      this.#file,
+      this.#store,
+      this.#leases,
+      queue,
+      describe(entity),
+      this.#delivery,
+    );
+    this.#receivers.add(receiver);
+    return receiver;
+  }
+
+  async inspect(entity: Entity): Promise<EntityCounts> {
+    const queue = await this.#queueOf(entity);
+    return await speaking(() => this.#file.read(() => this.#store.counts(queue)));
+  }
+
+  deadLetters(entity: Entity): DeadLetters {
+    const reading = async <T>(work: (queue: number) => T): Promise<T> => {
+      const queue = await this.#queueOf(entity);
+      return await speaking(() => this.#file.read(() => work(queue)));
+    };
+    return {
+      list: (limit) => reading((queue) => this.#store.deadLetters(queue, limit)),
+      get: (id) => reading((queue) => this.#store.findDeadLetter(queue, Number(id))),
+      replay: async (id) => {
+        const queue = await this.#queueOf(entity);
+        const replay = () => this.#store.replay(queue, Number(id));
+        return await speaking(() => this.#file.write(replay, { durable: true, announce: true }));
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const receiver of this.#receivers) await receiver.close();
+    await this.#leases.close();
+    await this.#file.close();
+  }
+
+  async #send(entity: Entity, messages: readonly Message[]): Promise<void> {
+    for (const message of messages) this.#checkSize(entity, message);
+    const writes: Promise<void>[] = [];
+    for (const part of cut(messages)) {
+      const add = () => this.#store.add(this.#store.queuesOf(entity), part);
+      writes.push(this.#file.write(add, { durable: true, announce: true }));
+    }
+    // The parts are written in order; where one fails, later ones may be stored all the same, so the caller sends all again.
+    await speaking(() => allOrFirstError(writes));
+  }
+
+  #checkSize(entity: Entity, message: Message): void {
+    const size = messageSize(message);
+    if (size <= this.limits.maxMessageBytes) return;
+    throw new TransportError(
+      "too_large",
+      `Cannot send message ${message.id} to ${describe(entity)}: it has ${size} bytes, the embedded queue takes ` +
+        `${this.limits.maxMessageBytes} at most.`,
+      { messageId: message.id, advice: "Leave the table's largest columns out, or set on_oversize." },
+    );
+  }
+
+  async #queueOf(entity: Entity): Promise<number> {
+    const queue = await speaking(() => this.#file.read(() => this.#store.queueOf(entity)));
+    if (queue !== null) return queue;
+    throw new TransportError("rejected", `There is no ${describe(entity)} in the embedded queue ${this.#file.path}.`, {
+      advice: "It is made when an ingester or a router that names it starts; look at the name and the path.",
+    });
+  }
+}
+
+export function describe(entity: Entity): string {
+  return entity.kind === "queue"
+    ? `queue "${entity.name}"`
+    : `topic "${entity.name}" (subscription "${entity.subscription}")`;
+}
+
+function* cut(messages: readonly Message[]): Iterable<readonly Message[]> {
+  let start = 0;
+  let bytes = 0;
+  for (let end = 0; end < messages.length; end++) {
+    const size = messages[end]!.body.length;
+    if (end > start && (end - start === ROWS_A_WRITE || bytes + size > BYTES_A_WRITE)) {
+      yield messages.slice(start, end);
+      start = end;
+      bytes = 0;
+    }
+    bytes += size;
+  }
+  if (start < messages.length) yield messages.slice(start);
+}
+
+async function allOrFirstError(writes: Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(writes)) if (result.status === "rejected") throw result.reason;
+}
