@@ -8,6 +8,8 @@ export interface Transport {
   readonly type: string;
   readonly limits: Limits;
   readonly traits: Traits;
+  /** Aborts when the output has gone for good (a pipe whose reader left): who sends should end. Undefined: never does. */
+  readonly ended?: AbortSignal;
   /** Creates the entity where it is missing; safe from several processes at once. Leaves an existing one as it is. */
   ensure(entity: Entity): Promise<void>;
   /** Looks, changes nothing: false where the entity is missing. For `dstream check`. */
@@ -51,7 +53,8 @@ export interface Sender {
 
 export interface Receiver {
   /**
-   * Deliveries until the signal aborts (then it ends without error; unsettled deliveries come again to somebody). A key
+   * Deliveries until the signal aborts (then it ends without error). What was delivered may still be settled until the
+   * receiver or its transport is closed; what was not settled by then comes again to somebody. A key
    * with an unsettled delivery yields no other one, so one key's order survives several receivers. What the system does
    * against slow consumers (lease or lock expiry) is renewed behind the scenes while a delivery is unsettled.
    */
