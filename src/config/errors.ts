@@ -19,9 +19,7 @@ export class ConfigError extends DStreamError {
   readonly code = "DSTREAM_CONFIG";
   readonly problems: readonly Problem[];
   constructor(problems: readonly Problem[]) {
-    super(problems.map(line).join("\n"), {
-      advice: problems.map(({ suggestion }) => suggestion).find((suggestion) => suggestion !== undefined),
-    });
+    super(problems.map(line).join("\n"));
     this.problems = problems;
   }
 }

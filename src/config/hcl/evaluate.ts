@@ -227,10 +227,7 @@ class Evaluation {
     const start = node.firstNamedChild;
     const end = node.lastNamedChild;
     if (start?.type !== "quoted_template_start" || end?.type !== "quoted_template_end") return this.refuse(node);
-    return this.joined(
-      place(node),
-      this.pieces(node, start.endIndex, end.startIndex, (text, at) => this.unescape(text, at)),
-    );
+    return this.joined(place(node), this.pieces(node, start.endIndex, end.startIndex, plainText));
   }
 
   private heredoc(node: Node): Value {
@@ -259,7 +256,7 @@ class Evaluation {
   }
 
   /** What stands from `start` to `end`: text, `${ }` and templates, in order. */
-  private pieces(node: Node, start: number, end: number, plain: (text: string, at: Place) => string): Value[] {
+  private pieces(node: Node, start: number, end: number, plain: (text: string) => string): Value[] {
     const inserted: { start: number; end: number; value: () => Value }[] = [];
     for (const child of node.namedChildren) {
       if (child.startIndex < start || child.startIndex >= end) continue;
@@ -279,7 +276,7 @@ class Evaluation {
     const addText = (to: number) => {
       if (to <= done) return;
       const at = this.placeAt(done);
-      values.push({ at, secret: false, kind: "string", value: plain(this.syntax.text.slice(done, to), at) });
+      values.push({ at, secret: false, kind: "string", value: plain(this.syntax.text.slice(done, to)) });
     };
     for (const piece of inserted) {
       addText(piece.start);
@@ -315,20 +312,6 @@ class Evaluation {
     return { at, secret, kind: "string", value: text };
   }
 
-  private unescape(text: string, at: Place): string {
-    const sequence = /\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))|([$%])\4\{/gsu;
-    return text.replace(sequence, (whole, short?: string, long?: string, letter?: string, marker?: string) => {
-      if (marker !== undefined) return `${marker}{`;
-      const code = short ?? long;
-      if (code !== undefined && Number.parseInt(code, 16) <= 0x10ffff)
-        return String.fromCodePoint(Number.parseInt(code, 16));
-      const meaning = letter === undefined ? undefined : escapes[letter];
-      if (meaning !== undefined) return meaning;
-      this.note(at, "this string holds a backslash that escapes nothing", "A backslash itself is written \\\\.");
-      return whole;
-    });
-  }
-
   private refuse(node: Node): Value {
     this.note(
       place(node),
@@ -340,6 +323,17 @@ class Evaluation {
 }
 
 const escapes: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", '"': '"', "\\": "\\" };
+
+/** Which escapes there are was checked when the text was covered. */
+function plainText(text: string): string {
+  const sequence = /\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))|([$%])\4\{/gsu;
+  return text.replace(sequence, (whole, short?: string, long?: string, letter?: string, marker?: string) => {
+    if (marker !== undefined) return `${marker}{`;
+    const code = short ?? long;
+    if (code !== undefined) return String.fromCodePoint(Number.parseInt(code, 16));
+    return (letter !== undefined ? escapes[letter] : undefined) ?? whole;
+  });
+}
 
 const kinds: Readonly<Record<string, string>> = {
   function_call: "a function other than env",

@@ -99,7 +99,7 @@ export function protectTemplates(source: string, note: Note): ProtectedText {
     let at = start + 1;
     while (at < source.length && source[at] !== "\n") {
       if (source[at] === '"') return at + 1;
-      at = source[at] === "\\" ? at + 2 : textCharacter(at);
+      at = source[at] === "\\" ? escapeSequence(at) : textCharacter(at);
     }
     note(
       place(start),
@@ -110,6 +110,15 @@ export function protectTemplates(source: string, note: Note): ProtectedText {
     if (at - 1 > start) characters[at - 1] = '"';
     else characters.fill(" ", start, at);
     return at;
+  }
+
+  function escapeSequence(at: number): number {
+    const known = /\\(?:[nrt"\\]|u[0-9a-fA-F]{4}|U00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4})/y;
+    known.lastIndex = at;
+    if (known.test(source)) return known.lastIndex;
+    note(place(at), "this backslash escapes nothing", "A backslash itself is written \\\\.");
+    cover(at, at + 1);
+    return at + 1;
   }
 
   /** One step within a string or heredoc. */

@@ -1,0 +1,59 @@
+/** dstream.hcl, from its text to a configuration that has nothing wrong, or to everything that is wrong with it. */
+import { readFile } from "node:fs/promises";
+import { checkSettings } from "./checks.ts";
+import type { Config } from "./config.ts";
+import { ConfigError, type Problem } from "./errors.ts";
+import type { Environment, Note } from "./hcl/document.ts";
+import { evaluateHcl } from "./hcl/evaluate.ts";
+import { parseHcl } from "./hcl/parse.ts";
+import { resolveConfig } from "./resolve.ts";
+import { readSettings } from "./settings.ts";
+import { type Built, builtToday } from "./types.ts";
+
+/** Throws ConfigError. */
+export async function loadConfig(path: string, env: Environment): Promise<Config> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    const message = missing
+      ? "there is no such configuration file"
+      : `the configuration file cannot be read (${(error as NodeJS.ErrnoException).code})`;
+    const suggestion = "Name the file with --config; docs/configuration.md begins with an example.";
+    throw new ConfigError([{ file: path, line: 1, column: 1, message, suggestion: missing ? suggestion : undefined }]);
+  }
+  return parseConfig(text, path, env);
+}
+
+/**
+ * `file` is named in errors, and relative paths start at its folder. Throws ConfigError: with everything that is wrong with
+ * the syntax, or else with everything that is wrong with the settings.
+ */
+export async function parseConfig(
+  text: string,
+  file: string,
+  env: Environment,
+  { built = builtToday }: { built?: Built } = {},
+): Promise<Config> {
+  const problems: Problem[] = [];
+  const note: Note = ({ line, column }, message, suggestion) => {
+    problems.push({ file, line, column, message, suggestion });
+  };
+  const syntax = await parseHcl(text.replace(/^\ufeff/, ""), note);
+  if (syntax === undefined) throw new ConfigError(inOrder(problems));
+  let config: Config | undefined;
+  try {
+    const settings = readSettings(evaluateHcl(syntax, env, note), note);
+    checkSettings(settings, note);
+    config = resolveConfig(settings, { file, env, built }, note, () => problems.length > 0);
+  } finally {
+    syntax.free();
+  }
+  if (config === undefined) throw new ConfigError(inOrder(problems));
+  return config;
+}
+
+function inOrder(problems: Problem[]): Problem[] {
+  return problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
+}

@@ -1,0 +1,274 @@
+/** From settings to the configuration: environment variables and embedded defaults put in, endpoints checked, paths absolute. */
+import { dirname, resolve } from "node:path";
+import { ConnectionStringError, parseConnectionString } from "../sources/sqlserver/connection-string.ts";
+import type { LogLevel } from "../telemetry/logger.ts";
+import type { Config, Endpoint, LocksConfig, TableOverride } from "./config.ts";
+import type { Environment, Note } from "./hcl/document.ts";
+import { type FileSettings, logLevels } from "./schema.ts";
+import type { Path, Settings } from "./settings.ts";
+import {
+  type Built,
+  type LockType,
+  lockTypes,
+  type TransportRole,
+  type TransportType,
+  transportTypes,
+} from "./types.ts";
+
+export interface Surroundings {
+  /** Path of the configuration file. */
+  file: string;
+  env: Environment;
+  built: Built;
+}
+
+/** The configuration, if nothing was noted here or before. */
+export function resolveConfig(
+  settings: Settings,
+  { file, env, built }: Surroundings,
+  note: Note,
+  hasProblems: () => boolean,
+): Config | undefined {
+  const dir = dirname(resolve(file));
+  const { ingester, router } = settings.values;
+  const endpoints = new Endpoints(settings, dir, env, built, note);
+  const queuePath = ["ingester", "queue"];
+  const queueEndpoint = endpoints.transport("queue", queuePath, ingester?.queue, "DSTREAM_INGEST_CONNECTION_STRING");
+  const locks = ingester === undefined ? undefined : endpoints.locks(["ingester", "locks"], ingester.locks);
+  const connectionString = endpoints.database();
+  endpoints.checkpoints();
+
+  const { source } = router ?? {};
+  const sourceEndpoint =
+    source === undefined
+      ? queueEndpoint
+      : endpoints.source(["router", "source"], source, ingester?.queue?.type, queueEndpoint);
+  const output = endpoints.transport(
+    "output",
+    ["router", "output"],
+    router?.output,
+    "DSTREAM_PUBLISHER_CONNECTION_STRING",
+  );
+  const level = endpoints.logLevel();
+  if (hasProblems()) return undefined;
+
+  // Nothing was noted, so nothing is missing.
+  const all = settings.values as FileSettings;
+  const { ingester: from } = all;
+  return {
+    file: resolve(file),
+    dir,
+    ingester: {
+      dbType: from.db_type,
+      connectionString: connectionString!,
+      tables: from.tables,
+      overrides: from.tables_overrides.overrides.map(tableOverride),
+      pollIntervalMs: from.poll_interval_defaults.poll_interval,
+      maxPollIntervalMs: from.poll_interval_defaults.max_poll_interval,
+      queue: { endpoint: queueEndpoint!, name: from.queue.name, messages: from.queue.messages },
+      locks: locks!,
+      checkpoints:
+        from.checkpoints.type === "file"
+          ? { type: "file", path: resolve(dir, from.checkpoints.path ?? ".dstream/checkpoints.json") }
+          : { type: "sqlserver", table: from.checkpoints.table ?? "cdc_offsets" },
+      start: from.start,
+      onGap: from.on_gap,
+      before: from.before,
+      onOversize: from.on_oversize,
+      ordering: from.ordering,
+      destination: from.destination,
+      values: from.values,
+      bigints: from.bigints,
+      decimals: from.decimals,
+      binary: from.binary,
+      maxConcurrentTables: from.max_concurrent_tables,
+      maxBatchRows: from.max_batch_rows,
+      maxBatchBytes: from.max_batch_bytes,
+      maxInFlightBytes: from.max_in_flight_bytes,
+    },
+    router: {
+      source: { endpoint: sourceEndpoint!, name: all.router.source?.name ?? from.queue.name },
+      output: output!,
+      onPoison: all.router.on_poison,
+    },
+    deadLetters: { path: resolve(dir, all.dead_letters.path ?? ".dstream/dead-letters") },
+    log: { level, format: all.log.format },
+  };
+}
+
+function tableOverride(from: FileSettings["ingester"]["tables_overrides"]["overrides"][number]): TableOverride {
+  return {
+    table: from.table_name,
+    ...(from.poll_interval === undefined ? {} : { pollIntervalMs: from.poll_interval }),
+    ...(from.max_poll_interval === undefined ? {} : { maxPollIntervalMs: from.max_poll_interval }),
+    ...(from.start === undefined ? {} : { start: from.start }),
+    ...(from.on_gap === undefined ? {} : { onGap: from.on_gap }),
+    ...(from.before === undefined ? {} : { before: from.before }),
+    ...(from.columns_include === undefined ? {} : { columnsInclude: from.columns_include }),
+    ...(from.columns_exclude === undefined ? {} : { columnsExclude: from.columns_exclude }),
+  };
+}
+
+interface EndpointSettings {
+  type?: string | undefined;
+  connection_string?: string | undefined;
+  path?: string | undefined;
+  table?: string | undefined;
+  container_name?: string | undefined;
+}
+
+class Endpoints {
+  private readonly settings: Settings;
+  private readonly dir: string;
+  private readonly env: Environment;
+  private readonly built: Built;
+  private readonly note: Note;
+
+  constructor(settings: Settings, dir: string, env: Environment, built: Built, note: Note) {
+    this.settings = settings;
+    this.dir = dir;
+    this.env = env;
+    this.built = built;
+    this.note = note;
+  }
+
+  transport(
+    role: TransportRole,
+    path: Path,
+    from: EndpointSettings | undefined,
+    variable: string,
+  ): Endpoint | undefined {
+    const type = from?.type as TransportType | undefined;
+    if (type === undefined || !this.usable(role, path, type)) return undefined;
+    if (type === "embedded") {
+      this.allow(path, type, from, ["path"]);
+      return { type, path: resolve(this.dir, from?.path ?? ".dstream/queue.db") };
+    }
+    if (type === "console") {
+      this.allow(path, type, from, []);
+      return { type };
+    }
+    this.allow(path, type, from, ["connection_string"]);
+    const connectionString = this.connectionString(path, from, variable);
+    return connectionString === undefined ? undefined : { type, connectionString };
+  }
+
+  /** Where a source block is silent, it means the ingest queue, if that is of the same type. */
+  source(
+    path: Path,
+    from: EndpointSettings,
+    queueType: TransportType | undefined,
+    queue: Endpoint | undefined,
+  ): Endpoint | undefined {
+    if (this.settings.given([...path, "type"]) && from.type === undefined) return undefined;
+    const variable = "DSTREAM_PUBLISHER_CONNECTION_STRING";
+    const type = (from.type as TransportType | undefined) ?? queueType;
+    const inherited: EndpointSettings = {};
+    if (queue?.type === "embedded" && type === queue.type) inherited.path = queue.path;
+    else if (queue !== undefined && "connectionString" in queue && type === queue.type && !this.env[variable]?.trim()) {
+      inherited.connection_string = queue.connectionString;
+    }
+    const { path: file = inherited.path, connection_string = inherited.connection_string } = from;
+    return this.transport("source", path, { type, path: file, connection_string }, variable);
+  }
+
+  locks(path: Path, from: EndpointSettings | undefined): LocksConfig | undefined {
+    const type = from?.type as LockType | undefined;
+    if (type === undefined || !this.usable("locks", path, type)) return undefined;
+    switch (type) {
+      case "embedded":
+        this.allow(path, type, from, ["path"]);
+        return { type, path: resolve(this.dir, from?.path ?? ".dstream/locks.db") };
+      case "none":
+        this.allow(path, type, from, []);
+        return { type };
+      case "sqlserver":
+        this.allow(path, type, from, ["connection_string"]);
+        return { type, connectionString: from?.connection_string };
+    }
+    this.allow(
+      path,
+      type,
+      from,
+      type === "azure_blob" ? ["connection_string", "container_name"] : ["connection_string"],
+    );
+    const connectionString = this.connectionString(path, from, "DSTREAM_BLOB_CONNECTION_STRING");
+    if (connectionString === undefined) return undefined;
+    if (type === "azure_blob") return { type, connectionString, containerName: from?.container_name ?? "locks" };
+    return { type, connectionString };
+  }
+
+  checkpoints(): void {
+    const from = this.settings.values.ingester?.checkpoints;
+    if (from?.type !== undefined)
+      this.allow(["ingester", "checkpoints"], from.type, from, [from.type === "file" ? "path" : "table"]);
+  }
+
+  database(): string | undefined {
+    if (this.settings.values.ingester === undefined) return undefined;
+    const path = ["ingester"];
+    const variable = "DSTREAM_DB_CONNECTION_STRING";
+    const text = this.connectionString(path, this.settings.values.ingester, variable, "db_connection_string");
+    if (text === undefined) return undefined;
+    try {
+      parseConnectionString(text);
+    } catch (error) {
+      if (!(error instanceof ConnectionStringError)) throw error;
+      const given = this.settings.given([...path, "db_connection_string"]);
+      const at = this.settings.place([...path, "db_connection_string"]);
+      const [what, advice] = [given ? "db_connection_string" : variable, error.advice];
+      for (const problem of error.problems) this.note(at, `${what}: ${problem}`, advice);
+    }
+    return text;
+  }
+
+  logLevel(): LogLevel {
+    const variable = this.env["DSTREAM_LOG_LEVEL"];
+    if (this.settings.given(["log", "level"]) || variable === undefined || variable === "") {
+      return this.settings.values.log?.level ?? "info";
+    }
+    const level = logLevels.find((known) => known === variable.toLowerCase());
+    if (level === undefined) {
+      const at = this.settings.place(["log"]);
+      this.note(at, "DSTREAM_LOG_LEVEL is no log level", `Levels are ${logLevels.join(", ")}.`);
+    }
+    return level ?? "info";
+  }
+
+  private connectionString(
+    path: Path,
+    from: { connection_string?: string | undefined; db_connection_string?: string | undefined } | undefined,
+    variable: string,
+    key: "connection_string" | "db_connection_string" = "connection_string",
+  ): string | undefined {
+    const given = from?.[key];
+    if (given !== undefined || this.settings.given([...path, key])) return given;
+    const fallback = this.env[variable];
+    if (fallback !== undefined && fallback.trim() !== "") return fallback;
+    this.note(this.settings.place(path), `${key} is missing in ${path.at(-1)}`, `Give it, or set ${variable}.`);
+    return undefined;
+  }
+
+  private usable(role: TransportRole | "locks", path: Path, type: TransportType | LockType): boolean {
+    if (this.built(role, type)) return true;
+    const at = this.settings.place([...path, "type"]);
+    const what = this.settings.secret([...path, "type"]) ? "this type" : `type "${type}"`;
+    const known = role === "locks" || transportTypes[type as TransportType].roles.includes(role);
+    const types = role === "locks" ? Object.keys(lockTypes) : Object.keys(transportTypes);
+    const ready = types.filter((name) => this.built(role, name as TransportType | LockType)).map((name) => `"${name}"`);
+    this.note(
+      at,
+      known ? `${what} is not built yet` : `${what} cannot be a ${role}`,
+      ready.length === 1 ? `Only ${ready[0]} is built.` : `Built are ${ready.join(" and ")}.`,
+    );
+    return false;
+  }
+
+  /** Settings that go with another type were meant to have an effect, and have none. */
+  private allow(path: Path, type: string, from: EndpointSettings | undefined, keys: readonly string[]): void {
+    for (const key of ["connection_string", "path", "table", "container_name"] as const) {
+      if (from?.[key] === undefined || keys.includes(key) || !this.settings.given([...path, key])) continue;
+      this.note(this.settings.place([...path, key]), `${key} has no meaning for type "${type}"`, "Leave it out.");
+    }
+  }
+}
