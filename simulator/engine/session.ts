@@ -41,9 +41,15 @@ export interface ResultSink {
   rows?(tokens: Buffer, count: number): void | Promise<void>;
   /**
    * A statement has ended. `rowCount` is absent where SQL Server sends none (SET, DECLARE, NOCOUNT). `select` says that it
-   * ended a result set. Inside a procedure or RPC it becomes DONEINPROC.
+   * ended a result set. `command` names what changed rows, since JDBC takes update counts by it (absent: an UPDATE).
+   * Inside an RPC it becomes DONEINPROC.
    */
-  statementDone(done: { rowCount?: number; select?: boolean; error?: boolean }): void;
+  statementDone(done: {
+    rowCount?: number;
+    select?: boolean;
+    command?: "insert" | "update" | "delete" | "merge";
+    error?: boolean;
+  }): void;
   message(message: ServerMessage): void;
   environment(change: EnvironmentChange): void;
   /** An output parameter of an RPC, after the results. */

@@ -1,0 +1,612 @@
+/**
+ * One client. States, after MS-TDS 3.3.5:
+ *
+ *   first byte ──0x16──> TLS (TDS 8.0) ─┐
+ *       └──0x12──────────────────────> prelogin ──> [TLS in PRELOGIN packets] ──> login ──> ready ──> closed
+ *
+ * - prelogin: waits for PRELOGIN, answers it, and starts TLS as it was negotiated.
+ * - login: waits for LOGIN7. Wrong credentials are answered with the engine's error, then the connection ends. Where only
+ *   the login is encrypted, both sides go on in the clear from here.
+ * - ready: runs requests one after the other. ATTENTION is read at any time: it aborts the running request, whose response
+ *   ends where it is, and is then acknowledged by a message of its own (2.2.1.7).
+ * - closed: by the client, by `destroy`, or after something that is not TDS (reported through `onProblem`).
+ */
+import type { Socket } from "node:net";
+import { type SecureContext, TLSSocket } from "node:tls";
+import { collationOf } from "../engine/collations.ts";
+import {
+  type Login,
+  type RpcParameter,
+  type ServerMessage,
+  type SqlEngine,
+  SqlError,
+  type SqlSession,
+} from "../engine/session.ts";
+import { ProtocolError } from "./bytes.ts";
+import { UnservedType } from "./decoding.ts";
+import { type Dialect, dialectFor } from "./dialect.ts";
+import { type Faults, FaultyWriter } from "./faults.ts";
+import { FEATURE, type LoginRequest, parseLogin } from "./login.ts";
+import { Output } from "./output.ts";
+import {
+  FIRST_PACKET_SIZE,
+  MAX_PACKET_SIZE,
+  MIN_PACKET_SIZE,
+  PACKET,
+  PacketReader,
+  packetize,
+  type RequestMessage,
+  STATUS,
+} from "./packets.ts";
+import {
+  ENCRYPT,
+  type Encryption,
+  type EncryptionPolicy,
+  negotiate,
+  parsePrelogin,
+  type ServerVersion,
+  writePrelogin,
+} from "./prelogin.ts";
+import { parseBatch, parseRpc, parseTransaction } from "./requests.ts";
+import { Response, type ResponseContext } from "./response.ts";
+import {
+  DONE,
+  ENV,
+  TOKEN,
+  writeDone,
+  writeEnvBytes,
+  writeEnvText,
+  writeFeatureAck,
+  writeLoginAck,
+  writeMessage,
+} from "./tokens.ts";
+import { TlsTunnel } from "./tunnel.ts";
+
+/** What all connections of a server share. */
+export interface ConnectionSettings {
+  readonly engine: SqlEngine;
+  readonly serverName: string;
+  readonly version: ServerVersion;
+  readonly encryption: EncryptionPolicy;
+  /** Only TDS 8.0 is let in. */
+  readonly strict: boolean;
+  readonly secureContext: SecureContext;
+  /** Where the client leaves it to the server. */
+  readonly packetSize: number;
+  readonly onProblem: (problem: Error) => void;
+}
+
+/** Under TLS inside TDS a packet has to fit into one TLS record. */
+const LARGEST_RECORD = 16_383;
+const PROGRAM = "Microsoft SQL Server\0\0";
+const TLS_HANDSHAKE = 0x16;
+/** No client has more requests under way without MARS; more would only pile up. */
+const LONGEST_QUEUE = 64;
+
+interface RunningRequest {
+  readonly abort: AbortController;
+  response: Response | null;
+}
+
+export class Connection implements ResponseContext {
+  readonly output: Output;
+  dialect: Dialect = dialectFor(0x74000004, false);
+  transaction: bigint | null = null;
+  readonly #settings: ConnectionSettings;
+  readonly #socket: Socket;
+  readonly #faulty: FaultyWriter;
+  readonly #reader = new PacketReader((message) => this.#message(message));
+  #state: "prelogin" | "login" | "ready" | "closed" = "prelogin";
+  #tls: TLSSocket | null = null;
+  #tunnel: TlsTunnel | null = null;
+  #strict = false;
+  #scope: Encryption["scope"] = "nothing";
+  #session: SqlSession | null = null;
+  #knownDatabase = "";
+  #queue: RequestMessage[] = [];
+  #running: RunningRequest | null = null;
+  #serving = false;
+  #attention = false;
+  readonly #gone: Promise<void>;
+
+  constructor(socket: Socket, settings: ConnectionSettings, faults: Faults) {
+    this.#settings = settings;
+    this.#socket = socket;
+    this.#faulty = new FaultyWriter({
+      write: (bytes) => this.#channel.write(bytes),
+      reset: () => socket.resetAndDestroy(),
+    });
+    this.#faulty.set(faults);
+    this.output = new Output({ write: (packets) => this.#write(packets), drained: () => this.#drained() });
+    this.#gone = new Promise((resolve) => socket.once("close", () => resolve()));
+    void this.#gone.then(() => this.#ended());
+    socket.setNoDelay(true);
+    // A reset by the client is an end like any other.
+    socket.on("error", () => socket.destroy());
+    socket.once("data", (chunk: Buffer) => this.#firstBytes(chunk));
+  }
+
+  get serverName(): string {
+    return this.#settings.serverName;
+  }
+
+  get collation(): string {
+    return this.#session!.collation;
+  }
+
+  /** 0 until the login. */
+  get spid(): number {
+    return this.#session?.spid ?? 0;
+  }
+
+  /** How the client's bytes travel now. */
+  get encrypted(): boolean {
+    return this.#tls !== null;
+  }
+
+  /** Replaces the faults of this connection; byte counts begin anew. */
+  setFaults(faults: Faults): void {
+    this.#faulty.set(faults);
+  }
+
+  /** Ends the connection as a killed session or a pulled plug does. */
+  destroy(): void {
+    this.#state = "closed";
+    this.#socket.destroy();
+  }
+
+  /** Resolves when the socket is closed. */
+  closed(): Promise<void> {
+    return this.#gone;
+  }
+
+  // Bytes in
+
+  #firstBytes(chunk: Buffer): void {
+    if (chunk[0] === TLS_HANDSHAKE) {
+      this.#startStrict(chunk);
+      return;
+    }
+    if (this.#settings.strict) {
+      this.#problem(new ProtocolError("the client speaks TDS 7; only TDS 8.0 (encrypt=strict) is let in"));
+      return;
+    }
+    this.#socket.on("data", (bytes: Buffer) => this.#received(bytes));
+    this.#received(chunk);
+  }
+
+  #received(bytes: Buffer): void {
+    this.#guard(() => {
+      if (this.#tunnel) this.#tunnel.feed(bytes);
+      else this.#reader.push(bytes);
+    });
+  }
+
+  #guard(work: () => void): void {
+    if (this.#state === "closed") return;
+    try {
+      work();
+    } catch (error) {
+      this.#problem(error as Error);
+    }
+  }
+
+  #problem(error: Error): void {
+    const from = `${this.#socket.remoteAddress ?? "?"}:${this.#socket.remotePort ?? "?"}`;
+    this.destroy();
+    this.#settings.onProblem(new Error(`connection of ${from} closed: ${error.message}`, { cause: error }));
+  }
+
+  // TLS
+
+  /** TDS 8.0: TLS comes first, as for any other protocol. */
+  #startStrict(chunk: Buffer): void {
+    this.#strict = true;
+    this.#socket.pause();
+    this.#socket.unshift(chunk);
+    this.#startTls(this.#socket, { ALPNProtocols: ["tds/8.0"] });
+  }
+
+  #startTunnel(): void {
+    this.#tunnel = new TlsTunnel({
+      write: (bytes) => this.#socket.write(bytes),
+      drained: () => this.#writable(this.#socket),
+    });
+    // TDS 7 ends its handshake with a message of the server; TLS 1.3 sends more after it.
+    this.#startTls(this.#tunnel, { maxVersion: "TLSv1.2" });
+  }
+
+  #startTls(over: Socket | TlsTunnel, options: { ALPNProtocols?: string[]; maxVersion?: "TLSv1.2" }): void {
+    const tls = new TLSSocket(over as Socket, {
+      isServer: true,
+      secureContext: this.#settings.secureContext,
+      ...options,
+    });
+    this.#tls = tls;
+    tls.on("data", (bytes: Buffer) => this.#guard(() => this.#reader.push(bytes)));
+    tls.on("end", () => this.#socket.end());
+    tls.on("error", (error) => {
+      if (this.#state === "prelogin" || this.#state === "login") this.#problem(new Error(`TLS: ${error.message}`));
+      else this.destroy();
+    });
+  }
+
+  /** Only the login was encrypted: TLS is left without a word. */
+  #leaveTls(): void {
+    this.#tls?.removeAllListeners("data");
+    this.#tls = null;
+    this.#tunnel = null;
+  }
+
+  // Bytes out
+
+  get #channel(): Socket | TLSSocket {
+    return this.#tls ?? this.#socket;
+  }
+
+  #write(packets: Buffer): boolean {
+    if (this.#state === "closed" || this.#socket.destroyed) return true;
+    if (this.#faulty.active) {
+      this.#faulty.write(packets);
+      return false;
+    }
+    return this.#channel.write(packets);
+  }
+
+  #drained(): Promise<void> {
+    if (this.#faulty.active) return Promise.race([this.#faulty.drained(), this.#gone]);
+    return this.#writable(this.#channel);
+  }
+
+  async #writable(stream: Socket | TLSSocket): Promise<void> {
+    if (!stream.writableNeedDrain) return;
+    await Promise.race([new Promise<void>((resolve) => stream.once("drain", () => resolve())), this.#gone]);
+  }
+
+  #send(type: number, payload: Buffer): void {
+    this.#write(packetize(type, payload, FIRST_PACKET_SIZE, this.spid));
+  }
+
+  #end(): void {
+    void this.#drained().then(() => this.#channel.end());
+  }
+
+  // Messages
+
+  #message(message: RequestMessage): void {
+    switch (this.#state) {
+      case "prelogin":
+        this.#prelogin(message);
+        break;
+      case "login":
+        this.#login(message);
+        break;
+      case "ready":
+        this.#request(message);
+        break;
+      case "closed":
+    }
+  }
+
+  #prelogin(message: RequestMessage): void {
+    if (message.type !== PACKET.prelogin) {
+      throw new ProtocolError(`the first message has type 0x${message.type.toString(16)} instead of PRELOGIN (0x12)`);
+    }
+    const asked = parsePrelogin(message.data);
+    const encryption: Encryption = this.#strict
+      ? { answer: asked.encryption, scope: "nothing" }
+      : negotiate(asked.encryption, this.#settings.encryption);
+    const answer = writePrelogin({
+      version: this.#settings.version,
+      encryption: encryption.answer,
+      wrongInstance: false,
+      mars: asked.mars,
+      fedAuth: asked.fedAuth,
+    });
+    this.#send(PACKET.response, answer);
+    this.#scope = encryption.scope;
+    if (encryption.scope === "refuse") {
+      const side = encryption.answer === ENCRYPT.notSupported ? "the client wants" : "the server requires";
+      throw new RefusedEncryption(`${side} encryption, the other side has none`);
+    }
+    this.#state = "login";
+    if (encryption.scope !== "nothing") this.#startTunnel();
+  }
+
+  #login(message: RequestMessage): void {
+    if (message.type !== PACKET.login7) {
+      throw new ProtocolError(`a message of type 0x${message.type.toString(16)} came instead of LOGIN7 (0x10)`);
+    }
+    if (this.#scope === "login") this.#leaveTls();
+    const request = parseLogin(message.data);
+    this.dialect = dialectFor(request.tdsVersion, this.#strict);
+    this.#state = "ready";
+    this.#serving = true;
+    void this.#openSession(request);
+  }
+
+  async #openSession(request: LoginRequest): Promise<void> {
+    const refusal = unservedLogin(request);
+    try {
+      if (refusal) throw refusal;
+      const session = await this.#settings.engine.login(request.login);
+      if (this.#socket.destroyed) {
+        session.close();
+        return;
+      }
+      this.#session = session;
+      this.#welcome(session, request);
+    } catch (error) {
+      this.#refuseLogin(error as Error, request.login);
+      return;
+    }
+    this.#serving = false;
+    void this.#serve();
+  }
+
+  /** In the order in which SQL Server answers a login. */
+  #welcome(session: SqlSession, request: LoginRequest): void {
+    const { output, dialect } = this;
+    const to = output.tokens;
+    const language = request.login.language || "us_english";
+    const size = this.#negotiatedSize(request.packetSize);
+    this.#knownDatabase = session.database;
+    output.spid = session.spid;
+    writeEnvText(to, ENV.database, session.database, "master");
+    this.#info(5701, 2, `Changed database context to '${session.database}'.`);
+    writeEnvBytes(to, ENV.collation, collationOf(session.collation).bytes, Buffer.alloc(0));
+    writeEnvText(to, ENV.language, language, "");
+    this.#info(5703, 1, `Changed language setting to ${language}.`);
+    writeLoginAck(to, dialect, PROGRAM, this.#settings.version);
+    writeEnvText(to, ENV.packetSize, String(size), String(FIRST_PACKET_SIZE));
+    // UTF-8 in char columns is the only feature that is acknowledged; the others count as declined.
+    if (dialect.features && request.features.has(FEATURE.utf8)) writeFeatureAck(to, [[FEATURE.utf8, Buffer.of(1)]]);
+    writeDone(to, dialect, TOKEN.done, DONE.final, 0, 0);
+    void output.end();
+    output.packetSize = size;
+  }
+
+  #info(number: number, state: number, message: string): void {
+    const info: ServerMessage = { number, state, severity: 0, message, line: 1 };
+    writeMessage(this.output.tokens, this.dialect, info, this.serverName);
+  }
+
+  #negotiatedSize(asked: number): number {
+    const wanted = asked === 0 ? this.#settings.packetSize : asked;
+    const largest = this.#tunnel ? LARGEST_RECORD : MAX_PACKET_SIZE;
+    return Math.min(Math.max(wanted, MIN_PACKET_SIZE), largest);
+  }
+
+  #refuseLogin(error: Error, login: Login): void {
+    if (!(error instanceof SqlError)) this.#report("the login", error);
+    const known =
+      error instanceof SqlError ? error : new SqlError(18456, `Login failed for user '${login.user}'.`, 14, 1);
+    this.#error(known);
+    // A database that cannot be opened ends the login, which SQL Server says too.
+    if (known.number === 4060) this.#error(new SqlError(18456, `Login failed for user '${login.user}'.`, 14, 1));
+    writeDone(this.output.tokens, this.dialect, TOKEN.done, DONE.error, 0, 0);
+    void this.output.end();
+    this.#state = "closed";
+    this.#end();
+  }
+
+  #error(error: SqlError): void {
+    writeMessage(this.output.tokens, this.dialect, messageOf(error), this.serverName);
+  }
+
+  #report(what: string, error: Error): void {
+    this.#settings.onProblem(new Error(`${what} failed in the engine: ${error.message}`, { cause: error }));
+  }
+
+  // Requests
+
+  #request(message: RequestMessage): void {
+    if (message.type === PACKET.attention) {
+      this.#interrupt();
+      return;
+    }
+    this.#queue.push(message);
+    if (this.#queue.length > LONGEST_QUEUE) throw new ProtocolError(`more than ${LONGEST_QUEUE} requests wait at once`);
+    void this.#serve();
+  }
+
+  #interrupt(): void {
+    if (!this.#running) {
+      this.#acknowledge();
+      return;
+    }
+    this.#attention = true;
+    this.#running.response?.abort();
+    this.#running.abort.abort();
+  }
+
+  #acknowledge(): void {
+    this.#attention = false;
+    writeDone(this.output.tokens, this.dialect, TOKEN.done, DONE.attention, 0, 0);
+    void this.output.end();
+  }
+
+  async #serve(): Promise<void> {
+    if (this.#serving) return;
+    this.#serving = true;
+    for (let next = this.#queue.shift(); next && this.#alive; next = this.#queue.shift()) {
+      try {
+        await this.#execute(next);
+      } catch (error) {
+        if (this.#alive) this.#problem(error as Error);
+      }
+    }
+    this.#serving = false;
+    if (!this.#alive) this.#closeSession();
+  }
+
+  get #alive(): boolean {
+    return this.#state === "ready" && !this.#socket.destroyed;
+  }
+
+  async #execute(message: RequestMessage): Promise<void> {
+    const running: RunningRequest = { abort: new AbortController(), response: null };
+    this.#running = running;
+    if (message.status & STATUS.ignore) {
+      // 2.2.1.7: an ignored request is answered with one DONE that has the error bit.
+      writeDone(this.output.tokens, this.dialect, TOKEN.done, DONE.error, 0, 0);
+    } else {
+      await this.#reset(message);
+      await this.#dispatch(message, running);
+    }
+    this.#running = null;
+    if (!this.#alive) return;
+    const written = this.output.end();
+    if (this.#attention) this.#acknowledge();
+    await written;
+  }
+
+  /** RESETCONNECTION (2.2.3.1.2): the session starts anew, and the client is told before the request's own answer. */
+  async #reset(message: RequestMessage): Promise<void> {
+    const keepTransaction = (message.status & STATUS.resetKeepTransaction) !== 0;
+    if (!keepTransaction && !(message.status & STATUS.reset)) return;
+    const session = this.#session!;
+    await session.reset(keepTransaction);
+    if (!keepTransaction) this.transaction = null;
+    const to = this.output.tokens;
+    writeEnvBytes(to, ENV.resetDone, Buffer.alloc(0), Buffer.alloc(0));
+    if (session.database === this.#knownDatabase) return;
+    writeEnvText(to, ENV.database, session.database, this.#knownDatabase);
+    this.#info(5701, 2, `Changed database context to '${session.database}'.`);
+  }
+
+  async #dispatch(message: RequestMessage, running: RunningRequest): Promise<void> {
+    const session = this.#session!;
+    const { signal } = running.abort;
+    switch (message.type) {
+      case PACKET.sqlBatch: {
+        const text = parseBatch(message.data, this.dialect);
+        await this.#respond(running, null, false, (response) => session.batch(text, response, signal));
+        break;
+      }
+      case PACKET.rpc:
+        await this.#rpc(message.data, running);
+        break;
+      case PACKET.transaction: {
+        const request = parseTransaction(message.data, this.dialect);
+        await this.#respond(running, null, false, async (response) => {
+          if (request.kind !== "distributed") await session.transaction(request, response);
+          else throw new SqlError(8501, `MSDTC on server '${this.serverName}' is unavailable.`);
+        });
+        break;
+      }
+      case PACKET.bulkLoad:
+        await this.#respond(running, null, false, async () => {
+          throw new SqlError(50000, "Bulk load (INSERT BULK) is not served; use INSERT statements.");
+        });
+        break;
+      default:
+        throw new ProtocolError(`a message of type 0x${message.type.toString(16)} came from a logged-in client`);
+    }
+    this.#knownDatabase = session.database;
+  }
+
+  /** One call after the other; the last one's DONEPROC ends the message. */
+  async #rpc(data: Buffer, running: RunningRequest): Promise<void> {
+    const session = this.#session!;
+    const calls = parseRpc(data, this.dialect);
+    let ordinal = 0;
+    const read = () => {
+      ordinal++;
+      try {
+        return calls.next();
+      } catch (error) {
+        if (error instanceof UnservedType) return error;
+        throw error;
+      }
+    };
+    let next = read();
+    while (!(next instanceof UnservedType) && !next.done && !running.abort.signal.aborted) {
+      const { procedure, parameters } = next.value;
+      next = read();
+      const more = next instanceof UnservedType || !next.done;
+      await this.#respond(running, parameters, more, (response) =>
+        session.rpc(procedure, parameters, response, running.abort.signal),
+      );
+    }
+    if (!(next instanceof UnservedType)) return;
+    const type = `0x${next.token.toString(16).toUpperCase()}`;
+    const refusal = new SqlError(
+      8009,
+      "The incoming tabular data stream (TDS) remote procedure call (RPC) protocol stream is incorrect. " +
+        `Call ${ordinal}: data type ${type}: ${next.message}.`,
+    );
+    await this.#respond(running, [], false, async () => {
+      throw refusal;
+    });
+  }
+
+  async #respond(
+    running: RunningRequest,
+    parameters: RpcParameter[] | null,
+    more: boolean,
+    work: (response: Response) => Promise<void>,
+  ): Promise<void> {
+    const response = new Response(this, parameters);
+    running.response = response;
+    if (running.abort.signal.aborted) response.abort();
+    try {
+      if (!response.aborted) await work(response);
+    } catch (error) {
+      if (error instanceof SqlError) response.message(messageOf(error));
+      else if (!response.aborted) this.#engineFailed(response, error as Error);
+    }
+    response.finish(more && !response.aborted);
+  }
+
+  /** A fault of the simulator itself: the client sees what it was, as an error that ends a session in SQL Server too. */
+  #engineFailed(response: Response, error: Error): void {
+    this.#report("a request", error);
+    const message = `The simulator could not answer this request: ${error.message}`;
+    response.message({ number: 3624, state: 1, severity: 20, message, line: 1 });
+  }
+
+  // The end
+
+  #ended(): void {
+    this.#state = "closed";
+    this.#faulty.close();
+    this.#tls?.destroy();
+    this.#running?.response?.abort();
+    this.#running?.abort.abort();
+    // A running request ends first: #serve closes the session then.
+    if (!this.#serving) this.#closeSession();
+  }
+
+  #closeSession(): void {
+    const session = this.#session;
+    this.#session = null;
+    session?.close();
+  }
+}
+
+class RefusedEncryption extends Error {}
+
+function messageOf(error: SqlError): ServerMessage {
+  const { number, state, severity, message, procedure, line } = error;
+  return { number, state, severity, message, line, ...(procedure === undefined ? {} : { procedure }) };
+}
+
+function unservedLogin({ integratedSecurity, changesPassword, features, login }: LoginRequest): SqlError | null {
+  if (integratedSecurity) {
+    const why = "The login is from an untrusted domain and cannot be used with Integrated authentication.";
+    return new SqlError(18452, `Login failed. ${why}`, 14, 1);
+  }
+  if (features.has(FEATURE.fedAuth)) {
+    return new SqlError(
+      18456,
+      `Login failed for user '${login.user}'. Only SQL Server authentication is served.`,
+      14,
+      1,
+    );
+  }
+  if (changesPassword) {
+    return new SqlError(18456, `Login failed for user '${login.user}'. Changing passwords is not served.`, 14, 1);
+  }
+  return null;
+}
