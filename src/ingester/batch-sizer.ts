@@ -1,0 +1,39 @@
+/**
+ * How many rows the next read asks for, so that their messages about fill one send: estimated from the messages that came,
+ * and estimated anew with every batch, since rows grow and shrink over a table's life.
+ */
+import { type Message, messageSize } from "../change/message.ts";
+
+/** Bytes a message, before any was seen. */
+const FIRST_GUESS = 1024;
+/** How much a new batch counts against all before it. */
+const WEIGHT = 0.25;
+
+export class BatchSizer {
+  readonly maxBytes: number;
+  #maxRows: number;
+  #estimate = FIRST_GUESS;
+  #largest = 0;
+
+  constructor(limits: { maxRows: number; maxBytes: number }) {
+    this.#maxRows = limits.maxRows;
+    this.maxBytes = limits.maxBytes;
+  }
+
+  /** At least one: a row larger than a batch goes alone. */
+  get rows(): number {
+    return Math.min(this.#maxRows, Math.max(1, Math.floor(this.maxBytes / this.#estimate)));
+  }
+
+  /** What a read is likely to bring at most: a full batch, or another row as large as the last batch's largest. */
+  get expectedBytes(): number {
+    return Math.max(this.maxBytes, this.#largest);
+  }
+
+  /** `bytes` is the sum of their sizes. */
+  measured(messages: readonly Message[], bytes: number): void {
+    if (messages.length === 0) return;
+    this.#estimate += WEIGHT * (bytes / messages.length - this.#estimate);
+    this.#largest = bytes > this.maxBytes ? Math.max(...messages.map(messageSize)) : 0;
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * Brings one table's batches into the ingest queue, one send at a time: the next begins when the last was acknowledged.
+ *
+ * A message that the queue cannot take is looked at alone: the batch that holds it is answered with a smaller number of
+ * rows to read again. So what stands before it is delivered and its checkpoint saved before the policy is asked.
+ */
+import { packBatches } from "../change/formats/batch-message.ts";
+import { type Message, messageSize } from "../change/message.ts";
+import type { Position } from "../change/position.ts";
+import { DStreamError, TransportError } from "../errors.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { Limits, Sender } from "../transports/transport.ts";
+import { fullName, type TableName } from "./checkpoint.ts";
+import type { Outage } from "./outage.ts";
+import type { ChangeBatch } from "./source.ts";
+
+/** Where messages go that no queue takes. */
+export interface DeadLetterBin {
+  /** Resolves when the message is durable. The same message may come twice. */
+  append(letter: { table: TableName; position: Position; reason: string; message: Message }): Promise<void>;
+}
+
+/** A message is above the hard limit of the queue, and the policy is to stop. */
+export class OversizeError extends DStreamError {
+  readonly code = "DSTREAM_OVERSIZE";
+}
+
+export interface DeliveryParts {
+  sender: Sender;
+  limits: Limits;
+  messages: "row" | "batch";
+  onOversize: "stop" | "dead_letter";
+  deadLetters: DeadLetterBin;
+  queue: Outage;
+  logger: Logger;
+}
+
+export class Delivery {
+  #table: TableName;
+  #parts: DeliveryParts;
+  #sending: Promise<void> = Promise.resolve();
+
+  constructor(table: TableName, parts: DeliveryParts) {
+    this.#table = table;
+    this.#parts = parts;
+  }
+
+  /** Resolves when no send is on its way any more, not even one that was left to itself. Never rejects. */
+  settled(): Promise<void> {
+    return this.#sending;
+  }
+
+  /**
+   * `delivered`: all is durable, in the queue or in the dead letters. Otherwise nothing is sure, and as many rows are to be
+   * read again. Rejects when `stop` aborts while the queue cannot be reached, or `cut` at any time.
+   */
+  async deliver(batch: ChangeBatch, stop: AbortSignal, cut: AbortSignal): Promise<"delivered" | { rows: number }> {
+    const { messages } = batch;
+    const { limits } = this.#parts;
+    const index = messages.findIndex((message) => messageSize(message) > limits.maxMessageBytes);
+    if (index >= 0) return this.#refused(batch, index, cut);
+    try {
+      await this.#send(messages, stop, cut);
+      return "delivered";
+    } catch (error) {
+      if (!(error instanceof TransportError && error.reason === "too_large")) throw error;
+      return this.#refused(
+        batch,
+        messages.findIndex(({ id }) => id === error.messageId),
+        cut,
+      );
+    }
+  }
+
+  async #send(messages: readonly Message[], stop: AbortSignal, cut: AbortSignal): Promise<void> {
+    if (messages.length === 0) return;
+    const { sender, limits, queue } = this.#parts;
+    const packed = this.#parts.messages === "batch" ? packBatches(messages, limits.maxMessageBytes) : messages;
+    await queue.ride(
+      () => {
+        const sent = sender.send(packed);
+        this.#sending = sent.catch(() => {});
+        return sent;
+      },
+      stop,
+      cut,
+    );
+  }
+
+  /** `index`: of the message at fault, below zero where the queue did not say. */
+  async #refused(batch: ChangeBatch, index: number, cut: AbortSignal): Promise<"delivered" | { rows: number }> {
+    const count = batch.messages.length;
+    if (count > 1) return { rows: index < 0 ? Math.ceil(count / 2) : Math.max(1, index) };
+    const message = batch.messages[0]!;
+    const table = fullName(this.#table);
+    const limit = this.#parts.limits.maxMessageBytes;
+    const bytes = messageSize(message);
+    const reason =
+      `A change of ${table} at LSN ${message.properties.LSN} (message ${message.id}) makes a message of ${bytes} bytes; ` +
+      `the ingest queue takes ${limit} at most`;
+    if (this.#parts.onOversize === "stop") {
+      throw new OversizeError(`${reason}.`, {
+        advice:
+          'Set on_oversize = "dead_letter" to put such changes aside, leave large columns out with columns { exclude = … }, ' +
+          "or take a queue that allows larger messages.",
+      });
+    }
+    cut.throwIfAborted();
+    await this.#parts.deadLetters.append({ table: this.#table, position: batch.position, reason, message });
+    this.#parts.logger.warn({ lsn: message.properties.LSN, bytes }, `${reason}: put into the dead letters`);
+    return "delivered";
+  }
+}
