@@ -122,9 +122,9 @@ export class EmbeddedLockStore implements LockStore {
     if (living.length === 0) return;
     try {
       const renewed = await this.#file.write(() => this.#renewAll(living));
-      for (const { lock, at } of renewed) {
-        if (at === null) lock.lose("another owner has it");
-        else lock.renewed(at);
+      for (const [lock, at] of renewed) lock.renewed(at);
+      for (const lock of living) {
+        if (!renewed.has(lock) && this.#locks.has(lock)) lock.lose("another owner has it");
       }
       this.#failing = false;
     } catch (error) {
@@ -133,13 +133,16 @@ export class EmbeddedLockStore implements LockStore {
     }
   }
 
-  #renewAll(living: readonly EmbeddedLock[]): { lock: EmbeddedLock; at: Moment | null }[] {
+  /** Those that are still ours; a lock that was released or lost while this waited for the file is not touched. */
+  #renewAll(living: readonly EmbeddedLock[]): Map<EmbeddedLock, Moment> {
     const renew = this.#file.statement("UPDATE lock SET until = ? WHERE name = ? AND lease = ?");
-    return living.map((lock) => {
+    const renewed = new Map<EmbeddedLock, Moment>();
+    for (const lock of living) {
       const at = now();
-      if (!this.#locks.has(lock) || lock.lost.aborted) return { lock, at: null };
-      return { lock, at: renew.run(at.wall + this.#leaseMs, lock.name, lock.lease).changes > 0 ? at : null };
-    });
+      if (!this.#locks.has(lock) || lock.lost.aborted) continue;
+      if (renew.run(at.wall + this.#leaseMs, lock.name, lock.lease).changes > 0) renewed.set(lock, at);
+    }
+    return renewed;
   }
 
   #row(name: string): Row | undefined {
