@@ -61,6 +61,8 @@ export interface TableSchema {
 export interface LogRecord {
   /** The record's own LSN: becomes __$seqval. */
   lsn: bigint;
+  /** The LSN of the insert that a key-changing update ends in, where the statement changed several rows. */
+  insertLsn?: bigint;
   objectId: number;
   kind: "insert" | "delete" | "update";
   before: Row | null;

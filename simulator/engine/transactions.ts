@@ -165,7 +165,9 @@ export class Transaction {
   #record(table: Table, kind: LogRecord["kind"], before: Row | null, after: Row | null, keyChanged: boolean): void {
     const part = this.#part(table.database);
     const lsn = table.database.lsn.append(100 + 16 * table.columns.length);
-    part.records.push({ lsn, objectId: table.objectId, kind, before, after, keyChanged, command: this.command });
+    const record: LogRecord = { lsn, objectId: table.objectId, kind, before, after, keyChanged, command: this.command };
+    if (keyChanged) record.insertLsn = table.database.lsn.append(100 + 16 * table.columns.length);
+    part.records.push(record);
   }
 
   // ---------------------------------------------------------------- marks
