@@ -1,0 +1,99 @@
+/**
+ * sys.sp_cdc_enable_db and sys.sp_cdc_disable_db.
+ * https://learn.microsoft.com/sql/relational-databases/system-stored-procedures/sys-sp-cdc-enable-db-transact-sql
+ */
+import type { EngineContext } from "../engine/engine.ts";
+import { SqlError } from "../engine/session.ts";
+import type { Database } from "../engine/storage.ts";
+import type { Table } from "../engine/table.ts";
+import { requireSysadmin, write } from "./access.ts";
+import { CdcDatabase } from "./cdc-database.ts";
+import { dropInstance, registerQueryFunctions } from "./enable-table.ts";
+import { cdcError } from "./errors.ts";
+import { metadataTables } from "./metadata-tables.ts";
+
+export function enableDatabase(context: EngineContext): void {
+  requireSysadmin(context);
+  const { database } = context;
+  if (database.id <= 4) throw cdcError(22989, database.name);
+  const cdc = CdcDatabase.of(database);
+  // Enabling twice is only a message of severity 10 (22905), which the procedure leaves out.
+  if (cdc.enabled) return;
+  if (database.schemas.has("cdc") || database.principals.find("cdc")) throw cdcError(22906, database.name);
+  write(context, (system) => {
+    const user = database.principals.create("cdc", "user", context.now());
+    user.defaultSchema = "cdc";
+    user.roles.add("db_owner");
+    database.createSchema("cdc", user.principalId);
+    const tables = metadataTables().map((shape) =>
+      database.createTable({ schema: "cdc", ...shape, msShipped: true, createDate: context.now() }),
+    );
+    system.onRollback(() => removeObjects(database, tables));
+  });
+  installHooks(cdc);
+}
+
+export function disableDatabase(context: EngineContext): void {
+  requireSysadmin(context);
+  const { database } = context;
+  const cdc = CdcDatabase.of(database);
+  if (!cdc.enabled) return;
+  for (const instance of cdc.instances()) dropInstance(context, cdc, instance);
+  const metadata = [...database.tables.values()].filter((table) => table.schema === "cdc");
+  cdc.dropJobs();
+  database.log.length = 0;
+  removeObjects(database, metadata);
+}
+
+function removeObjects(database: Database, tables: Table[]): void {
+  for (const table of tables) database.removeTable(table);
+  if (database.principals.find("cdc")) database.principals.drop("cdc");
+  database.dropSchema("cdc");
+}
+
+/** Databases whose hooks are in place, through disabling and enabling again. */
+const hooked = new WeakSet<Database>();
+
+/** DDL on tracked tables: what is refused, what is remembered, and what goes with the table. */
+export function installHooks(cdc: CdcDatabase): void {
+  const { database } = cdc;
+  if (hooked.has(database)) return;
+  hooked.add(database);
+  const { hooks } = database;
+  hooks.beforeTruncate.push((table) => {
+    if (!cdc.tracked(table)) return;
+    throw new SqlError(
+      4711,
+      `Cannot truncate table '${table.name}' because it is published for replication or enabled for Change Data Capture.`,
+      16,
+      1,
+    );
+  });
+  hooks.beforeAlterTable.push((table, session) => {
+    if (!cdc.tracked(table)) return;
+    const forget = cdc.layouts.changing(table, database.lsn.current);
+    session.currentTransaction?.onRollback(forget);
+  });
+  hooks.afterAlterTable.push(({ table, command, transaction }) => {
+    if (cdc.tracked(table)) transaction.logDdl(table, command, database.engine.now());
+  });
+  hooks.beforeDropTable.push((table, session) => {
+    if (!cdc.tracked(table)) return;
+    const context: EngineContext = {
+      engine: database.engine,
+      database,
+      session,
+      snapshot: { seq: Number.MAX_SAFE_INTEGER, transaction: session.currentTransaction },
+      now: () => database.engine.now(),
+    };
+    for (const instance of cdc.instances())
+      if (instance.sourceObjectId === table.objectId) dropInstance(context, cdc, instance);
+  });
+}
+
+/** For a database that was read from a snapshot. */
+export function resumeDatabase(cdc: CdcDatabase): void {
+  for (const instance of cdc.instances())
+    registerQueryFunctions(cdc.database, instance.name, instance.supportsNetChanges);
+  installHooks(cdc);
+}

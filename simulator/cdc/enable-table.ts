@@ -1,0 +1,286 @@
+/**
+ * sys.sp_cdc_enable_table and sys.sp_cdc_disable_table.
+ * https://learn.microsoft.com/sql/relational-databases/system-stored-procedures/sys-sp-cdc-enable-table-transact-sql
+ */
+import { type Column, type Index, lsnToBuffer } from "../engine/database.ts";
+import type { EngineContext } from "../engine/engine.ts";
+import type { ResultSink } from "../engine/session.ts";
+import type { Database } from "../engine/storage.ts";
+import type { Table } from "../engine/table.ts";
+import type { SystemTransaction } from "../engine/transactions.ts";
+import { requireEnabled, requireOwner, write } from "./access.ts";
+import { CAPTURE_DEFAULTS, type CdcDatabase, CLEANUP_DEFAULTS } from "./cdc-database.ts";
+import { parseColumnList } from "./column-list.ts";
+import { cdcError } from "./errors.ts";
+import type { CaptureInstance, CdcTables } from "./instances.ts";
+import { changeTable } from "./metadata-tables.ts";
+import { allChangesFunction, netChangesFunction } from "./query-functions.ts";
+import { toDatetime } from "./server-time.ts";
+
+export interface EnableTable {
+  sourceSchema: string;
+  sourceName: string;
+  captureInstance: string | null;
+  supportsNetChanges: boolean | null;
+  /** null: none. */
+  roleName: string | null;
+  indexName: string | null;
+  capturedColumnList: string | null;
+  filegroupName: string | null;
+  allowPartitionSwitch: boolean | null;
+}
+
+const RESERVED = ["__$start_lsn", "__$end_lsn", "__$seqval", "__$operation", "__$update_mask"];
+
+export function enableTable(context: EngineContext, request: EnableTable, sink: ResultSink): void {
+  const { cdc, tables } = requireEnabled(context);
+  requireOwner(context);
+  const { database } = context;
+  const source = sourceTable(database, request);
+  const instances = cdc.instances();
+  const name = instanceName(request, source, instances);
+  if (instances.filter((instance) => instance.sourceObjectId === source.objectId).length >= 2)
+    throw cdcError(22962, request.sourceSchema, request.sourceName);
+  const key = keyIndex(request, source);
+  const net = request.supportsNetChanges ?? key !== undefined;
+  if (net && !key) throw cdcError(22939);
+  const columns = capturedColumns(request, source, key);
+  if (request.filegroupName !== null && request.filegroupName.toUpperCase() !== "PRIMARY")
+    throw cdcError(22973, request.filegroupName, database.name);
+  const role = gatingRole(context, request.roleName);
+  const firstOfAll = instances.length === 0;
+
+  hold(context, cdc);
+  const created = write(context, (system) => {
+    const shape = changeTable(name, columns, {
+      commandId: cdc.commandId,
+      netChangesKey: net ? key!.columns.map(({ column }) => source.columns[column]!.name) : [],
+    });
+    const table = database.createTable({ schema: "cdc", ...shape, msShipped: true, createDate: context.now() });
+    describe(system, tables, { table, source, name, columns, key, net, role, firstOfAll, request, context });
+    const wasTracked = source.trackedByCdc;
+    source.trackedByCdc = true;
+    database.engine.schemaVersion++;
+    registerQueryFunctions(database, name, net);
+    system.onRollback(() => {
+      source.trackedByCdc = wasTracked;
+      database.removeTable(table);
+      unregisterQueryFunctions(database, name);
+    });
+    return table;
+  });
+  if (!firstOfAll) cdc.capture.newInstances.set(created.objectId, database.lsn.current);
+  if (request.allowPartitionSwitch === false) warn(sink, 22857, NOT_PARTITIONED);
+  startJobs(cdc, sink);
+  cdc.nudge();
+}
+
+const NOT_PARTITIONED =
+  "Warning: The @allow_partition_switch parameter must be 1 for tables that are not partitioned. The explicit setting of the parameter to 0 was ignored. Refer to books online for more information about partition switching behavior when using Change Data Capture.";
+
+function warn(sink: ResultSink, number: number, message: string): void {
+  sink.message({ number, state: 1, severity: 10, message, line: 1 });
+}
+
+/** Until the enabling is committed, capture waits: it does not see the instance yet, which is valid from here on. */
+function hold({ session }: EngineContext, cdc: CdcDatabase): void {
+  const transaction = session.currentTransaction;
+  if (!transaction) return;
+  cdc.capture.heldBy++;
+  transaction.onEnd.push(() => {
+    cdc.capture.heldBy--;
+    cdc.nudge();
+  });
+}
+
+function sourceTable(database: Database, request: EnableTable): Table {
+  for (const [parameter, value] of [
+    ["@source_schema", request.sourceSchema],
+    ["@source_name", request.sourceName],
+  ] as const)
+    if (!value) throw cdcError(22963, parameter);
+  if (request.roleName !== null && request.roleName.trim() === "") throw cdcError(22907);
+  if (request.sourceSchema.toLowerCase() === "cdc") throw cdcError(22974);
+  const source = database.findTable(request.sourceSchema, request.sourceName);
+  if (!source || source.msShipped) throw cdcError(22931, request.sourceSchema, request.sourceName);
+  return source;
+}
+
+function instanceName(request: EnableTable, source: Table, instances: CaptureInstance[]): string {
+  const name = (request.captureInstance ?? `${source.schema}_${source.name}`).trimEnd();
+  if (name === "") throw cdcError(22932, name);
+  if (name.length > 100) throw cdcError(22927, name);
+  if (instances.some((instance) => instance.name.toLowerCase() === name.toLowerCase())) throw cdcError(22926, name);
+  return name;
+}
+
+/** The index that tells rows apart: the one named, or the primary key. */
+function keyIndex(request: EnableTable, source: Table): Index | undefined {
+  if (request.indexName === null) return source.indexes.find((index) => index.primaryKey);
+  const wanted = request.indexName.toLowerCase();
+  const index = source.indexes.find((candidate) => candidate.name.toLowerCase() === wanted);
+  if (!index) throw cdcError(22928, request.indexName, source.schema, source.name);
+  if (!index.unique) throw cdcError(22929, request.indexName, source.schema, source.name);
+  if (index.columns.some(({ column }) => source.columns[column]!.nullable))
+    throw cdcError(22838, request.indexName, source.schema, source.name);
+  return index;
+}
+
+function capturedColumns(request: EnableTable, source: Table, key: Index | undefined): Column[] {
+  if (request.capturedColumnList === null || request.capturedColumnList.trim() === "") {
+    if (source.columns.some((column) => RESERVED.includes(column.name.toLowerCase())))
+      throw cdcError(22975, `${source.schema}.${source.name}`);
+    return source.columns;
+  }
+  const wanted = new Set<number>();
+  for (const name of parseColumnList(request.capturedColumnList)) {
+    const at = source.columnIndex(name);
+    if (at < 0) throw cdcError(22930, name, source.schema, source.name);
+    wanted.add(at);
+  }
+  if (key?.columns.some(({ column }) => !wanted.has(column))) throw cdcError(22943);
+  return source.columns.filter((_, i) => wanted.has(i));
+}
+
+/** An existing role, database's or server's, or a new one of that name. */
+function gatingRole({ database, now }: EngineContext, name: string | null): string | null {
+  if (name === null) return null;
+  const trimmed = name.trimEnd();
+  if (trimmed.length > 128) throw cdcError(22938, trimmed);
+  const known = database.principals.find(trimmed);
+  if (known) return known.name;
+  return database.principals.create(trimmed, "role", now()).name;
+}
+
+interface Description {
+  table: Table;
+  source: Table;
+  name: string;
+  columns: Column[];
+  key: Index | undefined;
+  net: boolean;
+  role: string | null;
+  firstOfAll: boolean;
+  request: EnableTable;
+  context: EngineContext;
+}
+
+/** The first instance of a database is valid at once, a later one when capture has come to it (its start_lsn is NULL until then). */
+function describe(system: SystemTransaction, tables: CdcTables, description: Description): void {
+  const { table, source, columns, key, context } = description;
+  const { engine, database } = context;
+  system.insert(tables.changeTables, [
+    table.objectId,
+    0,
+    source.objectId,
+    description.name,
+    description.firstOfAll ? lsnToBuffer(database.lsn.current) : null,
+    null,
+    description.net,
+    null,
+    description.role,
+    key?.name ?? null,
+    description.request.filegroupName,
+    toDatetime(engine, context.now()),
+    true,
+  ]);
+  for (const [i, column] of columns.entries())
+    system.insert(tables.capturedColumns, [
+      table.objectId,
+      column.name,
+      column.columnId,
+      column.declaredType ?? column.type.id,
+      i + 1,
+      column.computed !== undefined,
+      column.masked ?? null,
+    ]);
+  for (const [i, { column }] of (key?.columns ?? []).entries())
+    system.insert(tables.indexColumns, [
+      table.objectId,
+      source.columns[column]!.name,
+      i + 1,
+      source.columns[column]!.columnId,
+    ]);
+}
+
+function startJobs(cdc: CdcDatabase, sink: ResultSink): void {
+  const { name } = cdc.database;
+  const started = (job: string) => warn(sink, 14243, `Job '${job}' started successfully.`);
+  if (!cdc.captureJob) {
+    cdc.addCaptureJob({ ...CAPTURE_DEFAULTS });
+    if (cdc.startCapture) {
+      cdc.start();
+      started(`cdc.${name}_capture`);
+    }
+  }
+  if (!cdc.cleanupJob) {
+    cdc.addCleanupJob({ ...CLEANUP_DEFAULTS });
+    started(`cdc.${name}_cleanup`);
+  }
+}
+
+// ---------------------------------------------------------------- disabling
+
+/** `captureInstance` "all": all of the table's. */
+export function disableTable(
+  context: EngineContext,
+  request: { sourceSchema: string; sourceName: string; captureInstance: string },
+): void {
+  const { cdc } = requireEnabled(context);
+  requireOwner(context);
+  const { sourceSchema, sourceName, captureInstance } = request;
+  const source = context.database.findTable(sourceSchema, sourceName);
+  if (!source) throw cdcError(22931, sourceSchema, sourceName);
+  if (!source.trackedByCdc) throw cdcError(22985, sourceSchema, sourceName);
+  const all = captureInstance.toLowerCase() === "all";
+  const found = cdc
+    .instances()
+    .filter((instance) => instance.sourceObjectId === source.objectId)
+    .filter((instance) => all || instance.name.toLowerCase() === captureInstance.toLowerCase());
+  if (found.length === 0) throw cdcError(22960, captureInstance, sourceSchema, sourceName);
+  for (const instance of found) dropInstance(context, cdc, instance);
+  if (cdc.instances().length === 0) cdc.dropJobs();
+}
+
+/** Takes an instance's change table, functions and descriptions away. */
+export function dropInstance(context: EngineContext, cdc: CdcDatabase, instance: CaptureInstance): void {
+  const { database } = context;
+  const { tables } = cdc;
+  if (!tables) return;
+  write(context, (system) => {
+    for (const table of [tables.changeTables, tables.capturedColumns, tables.indexColumns])
+      for (const { entry, row } of [...table.entries(system.snapshot)])
+        if (row[0] === instance.objectId) system.delete(table, entry);
+    for (const { entry, row } of [...tables.ddlHistory.entries(system.snapshot)])
+      if (row[1] === instance.objectId) system.delete(tables.ddlHistory, entry);
+    const source = database.tables.get(instance.sourceObjectId);
+    const others = cdc.instances().some((other) => isSibling(instance, other));
+    if (source) source.trackedByCdc = others;
+    database.removeTable(instance.changeTable);
+    unregisterQueryFunctions(database, instance.name);
+    system.onRollback(() => {
+      if (source) source.trackedByCdc = true;
+      database.addTable(instance.changeTable);
+      registerQueryFunctions(database, instance.name, instance.supportsNetChanges);
+    });
+  });
+  cdc.capture.newInstances.delete(instance.objectId);
+}
+
+function isSibling(instance: CaptureInstance, other: CaptureInstance): boolean {
+  return other.sourceObjectId === instance.sourceObjectId && other.objectId !== instance.objectId;
+}
+
+export function registerQueryFunctions(database: Database, instance: string, net: boolean): void {
+  const all = allChangesFunction(database, instance);
+  if (all) database.systemObjects.registerTableFunction(all);
+  const changes = net ? netChangesFunction(database, instance) : undefined;
+  if (changes) database.systemObjects.registerTableFunction(changes);
+  database.engine.schemaVersion++;
+}
+
+function unregisterQueryFunctions(database: Database, instance: string): void {
+  database.systemObjects.unregister("cdc", `fn_cdc_get_all_changes_${instance}`);
+  database.systemObjects.unregister("cdc", `fn_cdc_get_net_changes_${instance}`);
+  database.engine.schemaVersion++;
+}

@@ -1,0 +1,109 @@
+/** Capture instances as cdc.change_tables, cdc.captured_columns and cdc.index_columns describe them. */
+import { lsnFromBuffer, type Row } from "../engine/database.ts";
+import type { Database } from "../engine/storage.ts";
+import type { Snapshot, Table } from "../engine/table.ts";
+import type { Temporal } from "../engine/values.ts";
+import type { CapturedColumn, CommandIdColumn } from "./captured-row.ts";
+
+export interface CdcTables {
+  changeTables: Table;
+  capturedColumns: Table;
+  indexColumns: Table;
+  lsnTimeMapping: Table;
+  ddlHistory: Table;
+}
+
+export interface CaptureInstance {
+  name: string;
+  /** Of the change table. */
+  objectId: number;
+  changeTable: Table;
+  sourceObjectId: number;
+  startLsn: bigint | null;
+  supportsNetChanges: boolean;
+  roleName: string | null;
+  indexName: string | null;
+  filegroupName: string | null;
+  createDate: Temporal | null;
+  columns: CapturedColumn[];
+  commandId: CommandIdColumn;
+  /** Names of the columns that tell rows apart, in index order. */
+  keyColumns: string[];
+}
+
+/** The row of cdc.change_tables, by position. */
+export const CHANGE_TABLE = { objectId: 0, sourceObjectId: 2, captureInstance: 3, startLsn: 4 } as const;
+
+/** The metadata tables; undefined in a database that is not enabled. */
+export function cdcTables(database: Database): CdcTables | undefined {
+  const find = (name: string) => database.findTable("cdc", name);
+  const changeTables = find("change_tables");
+  const capturedColumns = find("captured_columns");
+  const indexColumns = find("index_columns");
+  const lsnTimeMapping = find("lsn_time_mapping");
+  const ddlHistory = find("ddl_history");
+  if (!changeTables || !capturedColumns || !indexColumns || !lsnTimeMapping || !ddlHistory) return undefined;
+  return { changeTables, capturedColumns, indexColumns, lsnTimeMapping, ddlHistory };
+}
+
+/** All of them, oldest first. Those whose change table is gone are left out. */
+export function captureInstances(database: Database, tables: CdcTables, snapshot: Snapshot): CaptureInstance[] {
+  const columns = new Map<number, (CapturedColumn & { ordinal: number })[]>();
+  for (const row of tables.capturedColumns.rows(snapshot)) {
+    const list = columns.get(row[0] as number) ?? [];
+    const [, name, columnId, , ordinal, computed] = row;
+    list.push({
+      name: name as string,
+      columnId: columnId as number,
+      computed: computed === true,
+      ordinal: ordinal as number,
+    });
+    columns.set(row[0] as number, list);
+  }
+  const keys = new Map<number, string[]>();
+  for (const row of tables.indexColumns.rows(snapshot)) {
+    const list = keys.get(row[0] as number) ?? [];
+    list.push(row[1] as string);
+    keys.set(row[0] as number, list);
+  }
+  const found: CaptureInstance[] = [];
+  for (const row of tables.changeTables.rows(snapshot)) {
+    const changeTable = database.tables.get(row[0] as number);
+    if (changeTable) found.push(instanceOf(row, changeTable, columns.get(row[0] as number) ?? [], keys));
+  }
+  const created = (instance: CaptureInstance) =>
+    (instance.createDate?.days ?? 0) * 864e9 + (instance.createDate?.ticks ?? 0);
+  return found.sort((a, b) => created(a) - created(b));
+}
+
+function instanceOf(
+  row: Row,
+  changeTable: Table,
+  columns: (CapturedColumn & { ordinal: number })[],
+  keys: Map<number, string[]>,
+): CaptureInstance {
+  const [objectId, , sourceObjectId, name, startLsn, , net, , roleName, indexName, filegroupName, createDate] = row;
+  const ordered = columns.sort((a, b) => a.ordinal - b.ordinal);
+  return {
+    name: name as string,
+    objectId: objectId as number,
+    changeTable,
+    sourceObjectId: sourceObjectId as number,
+    startLsn: startLsn === null ? null : lsnFromBuffer(startLsn as Buffer),
+    supportsNetChanges: net === true,
+    roleName: (roleName ?? null) as string | null,
+    indexName: (indexName ?? null) as string | null,
+    filegroupName: (filegroupName ?? null) as string | null,
+    createDate: (createDate ?? null) as Temporal | null,
+    columns: ordered.map(({ name: column, columnId, computed }) => ({ name: column, columnId, computed })),
+    commandId: commandIdOf(changeTable),
+    keyColumns: keys.get(objectId as number) ?? [],
+  };
+}
+
+/** A change table whose clustered index leaves the command id out was upgraded without being rebuilt: it stays NULL. */
+function commandIdOf(changeTable: Table): CommandIdColumn {
+  const at = changeTable.columnIndex("__$command_id");
+  if (at < 0) return "missing";
+  return changeTable.clusteredIndex?.columns.some(({ column }) => column === at) ? "current" : "null";
+}

@@ -1,0 +1,41 @@
+/**
+ * Which columns a table had when a log record was written. Records hold rows in column order, and capture may read them after
+ * the columns have changed.
+ */
+import type { Column } from "../engine/database.ts";
+import type { Table } from "../engine/table.ts";
+
+interface PastLayout {
+  /** The last LSN before the change. */
+  until: bigint;
+  columns: readonly Column[];
+}
+
+export class Layouts {
+  readonly #past = new Map<number, PastLayout[]>();
+
+  /** The columns are about to change. Returns how to forget that (the statement was rolled back). */
+  changing(table: Table, until: bigint): () => void {
+    const layout: PastLayout = { until, columns: table.columns.map((column) => ({ ...column })) };
+    const list = this.#past.get(table.objectId) ?? [];
+    list.push(layout);
+    this.#past.set(table.objectId, list);
+    return () => {
+      list.splice(list.indexOf(layout), 1);
+    };
+  }
+
+  /** Of a record with this LSN. */
+  at(table: Table, lsn: bigint): readonly Column[] {
+    return this.#past.get(table.objectId)?.find((layout) => layout.until >= lsn)?.columns ?? table.columns;
+  }
+
+  /** Everything up to this LSN has been captured. */
+  forget(captured: bigint): void {
+    for (const [objectId, list] of this.#past) {
+      const left = list.filter((layout) => layout.until > captured);
+      if (left.length > 0) this.#past.set(objectId, left);
+      else this.#past.delete(objectId);
+    }
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * cdc.fn_cdc_get_all_changes_<instance> and cdc.fn_cdc_get_net_changes_<instance>.
+ * https://learn.microsoft.com/sql/relational-databases/system-functions/cdc-fn-cdc-get-all-changes-capture-instance-transact-sql
+ * https://learn.microsoft.com/sql/relational-databases/system-functions/cdc-fn-cdc-get-net-changes-capture-instance-transact-sql
+ */
+import { columnsOf } from "../catalog/define.ts";
+import { lsnFromBuffer, type Row } from "../engine/database.ts";
+import type { EngineContext } from "../engine/engine.ts";
+import type { SystemTableFunction } from "../engine/registry.ts";
+import type { ResultColumn } from "../engine/session.ts";
+import type { Database } from "../engine/storage.ts";
+import type { Table } from "../engine/table.ts";
+import { hashKeyOf } from "../engine/types/comparison.ts";
+import type { Value } from "../engine/values.ts";
+import { mayRead } from "./access.ts";
+import { CdcDatabase } from "./cdc-database.ts";
+import { badRange, selectDenied } from "./errors.ts";
+import { type CaptureInstance, captureInstances } from "./instances.ts";
+import { maximumLsn } from "./lsn-time-mapping.ts";
+import { LEADING_COLUMNS } from "./metadata-tables.ts";
+
+const PARAMETERS = [
+  { id: "binary", length: 10 },
+  { id: "binary", length: 10 },
+  { id: "nvarchar", length: 30 },
+] as const;
+
+const SEQVAL = 2;
+const OPERATION = 3;
+const MASK = 4;
+
+export function allChangesFunction(database: Database, name: string): SystemTableFunction<EngineContext> | undefined {
+  const table = database.findTable("cdc", `${name}_CT`);
+  if (!table) return undefined;
+  return {
+    schema: "cdc",
+    name: `fn_cdc_get_all_changes_${name}`,
+    parameters: [...PARAMETERS],
+    columns: [
+      ...columnsOf("__$start_lsn binary(10), __$seqval binary(10), __$operation int, __$update_mask varbinary(128)"),
+      ...capturedResultColumns(table),
+    ],
+    *rows(context, args) {
+      const option = optionOf(args[2]!);
+      const instance = check(context, name, "all", args, option === "all" || option === "all update old");
+      for (const row of changesBetween(context, instance.changeTable, args)) {
+        if (row[OPERATION] === 3 && option === "all") continue;
+        yield [row[0]!, row[SEQVAL]!, row[OPERATION]!, row[MASK]!, ...captured(instance, row)];
+      }
+    },
+  };
+}
+
+export function netChangesFunction(database: Database, name: string): SystemTableFunction<EngineContext> | undefined {
+  const table = database.findTable("cdc", `${name}_CT`);
+  if (!table) return undefined;
+  return {
+    schema: "cdc",
+    name: `fn_cdc_get_net_changes_${name}`,
+    parameters: [...PARAMETERS],
+    columns: [
+      ...columnsOf("__$start_lsn binary(10), __$operation int, __$update_mask varbinary(128)"),
+      ...capturedResultColumns(table),
+    ],
+    *rows(context, args) {
+      const option = optionOf(args[2]!);
+      const valid = option === "all" || option === "all with mask" || option === "all with merge";
+      const instance = check(context, name, "net", args, valid);
+      for (const { row, operation, mask } of netChanges(context, instance, args)) {
+        const shown = option === "all with merge" && operation !== 1 ? 5 : operation;
+        yield [row[0]!, shown, option === "all with mask" ? mask : null, ...captured(instance, row)];
+      }
+    },
+  };
+}
+
+function capturedResultColumns(table: Table): ResultColumn[] {
+  return table.columns
+    .slice(LEADING_COLUMNS)
+    .filter((column) => column.name !== "__$command_id")
+    .map(({ name, type }) => ({ name, type, nullable: true }));
+}
+
+function captured(instance: CaptureInstance, row: Row): Value[] {
+  return row.slice(LEADING_COLUMNS, LEADING_COLUMNS + instance.columns.length);
+}
+
+function optionOf(value: Value): string {
+  return typeof value === "string" ? value.trim().toLowerCase() : "";
+}
+
+/** Error 229 without access, 313 for what lies outside the validity interval, or an unknown option. */
+function check(
+  context: EngineContext,
+  name: string,
+  kind: "all" | "net",
+  args: Value[],
+  validOption: boolean,
+): CaptureInstance {
+  const { database, snapshot } = context;
+  const { tables } = CdcDatabase.of(database);
+  const instance = tables && captureInstances(database, tables, snapshot).find((found) => found.name === name);
+  if (!tables || !instance) throw badRange(kind);
+  if (!mayRead(context, instance)) throw selectDenied(`fn_cdc_get_${kind}_changes_${name}`, database.name, "cdc");
+  const [from, to] = args;
+  const maximum = maximumLsn(tables.lsnTimeMapping, snapshot);
+  if (!validOption || !Buffer.isBuffer(from) || !Buffer.isBuffer(to)) throw badRange(kind);
+  if (instance.startLsn === null || maximum === null) throw badRange(kind);
+  if (lsnFromBuffer(from) < instance.startLsn || lsnFromBuffer(to) > maximum) throw badRange(kind);
+  if (Buffer.compare(from, to) > 0) throw badRange(kind);
+  return instance;
+}
+
+function* changesBetween(context: EngineContext, table: Table, args: Value[]): Generator<Row> {
+  const range = {
+    index: table.clusteredIndex!,
+    from: { value: args[0]!, inclusive: true },
+    to: { value: args[1]!, inclusive: true },
+  };
+  for (const row of table.rows(context.snapshot, range)) yield row;
+}
+
+interface NetChange {
+  row: Row;
+  operation: number;
+  mask: Value;
+}
+
+/**
+ * One row a key: its last change, and the operation that leads there from before the range. What was inserted and deleted within
+ * the range is left out.
+ */
+function* netChanges(context: EngineContext, instance: CaptureInstance, args: Value[]): Generator<NetChange> {
+  const table = instance.changeTable;
+  const keyColumns = instance.keyColumns.map((column) => table.columnIndex(column));
+  const keyHashes = keyColumns.map((at) => {
+    const { type } = table.columns[at]!;
+    return hashKeyOf(type, type.collation ?? context.database.collation);
+  });
+  const byKey = new Map<string, Row[]>();
+  for (const row of changesBetween(context, table, args)) {
+    if (row[OPERATION] === 3) continue;
+    const key = JSON.stringify(keyColumns.map((at, i) => (row[at] == null ? null : String(keyHashes[i]!(row[at])))));
+    const list = byKey.get(key);
+    if (list) list.push(row);
+    else byKey.set(key, [row]);
+  }
+  for (const rows of byKey.values()) {
+    const last = rows.at(-1)!;
+    const operation = netOperation(rows[0]![OPERATION] as number, last[OPERATION] as number, rows.length);
+    if (operation !== null) yield { row: last, operation, mask: operation === 4 ? union(rows) : last[MASK]! };
+  }
+}
+
+function netOperation(first: number, last: number, count: number): number | null {
+  if (count === 1) return last;
+  if (first === 2) return last === 1 ? null : 2;
+  return last === 1 ? 1 : 4;
+}
+
+function union(rows: Row[]): Buffer {
+  const mask = Buffer.from(rows[0]![MASK] as Buffer);
+  for (const row of rows) for (const [i, byte] of (row[MASK] as Buffer).entries()) mask[i]! |= byte;
+  return mask;
+}
