@@ -192,7 +192,8 @@ class Endpoints {
       from,
       type === "azure_blob" ? ["connection_string", "container_name"] : ["connection_string"],
     );
-    const connectionString = this.connectionString(path, from, "DSTREAM_BLOB_CONNECTION_STRING");
+    const variable = type === "azure_blob" ? "DSTREAM_BLOB_CONNECTION_STRING" : undefined;
+    const connectionString = this.connectionString(path, from, variable);
     if (connectionString === undefined) return undefined;
     if (type === "azure_blob") return { type, connectionString, containerName: from?.container_name ?? "locks" };
     return { type, connectionString };
@@ -238,14 +239,15 @@ class Endpoints {
   private connectionString(
     path: Path,
     from: { connection_string?: string | undefined; db_connection_string?: string | undefined } | undefined,
-    variable: string,
+    variable: string | undefined,
     key: "connection_string" | "db_connection_string" = "connection_string",
   ): string | undefined {
     const given = from?.[key];
     if (given !== undefined || this.settings.given([...path, key])) return given;
-    const fallback = this.env[variable];
+    const fallback = variable === undefined ? undefined : this.env[variable];
     if (fallback !== undefined && fallback.trim() !== "") return fallback;
-    this.note(this.settings.place(path), `${key} is missing in ${path.at(-1)}`, `Give it, or set ${variable}.`);
+    const advice = variable === undefined ? undefined : `Give it, or set ${variable}.`;
+    this.note(this.settings.place(path), `${key} is missing in ${path.at(-1)}`, advice);
     return undefined;
   }
 
