@@ -183,7 +183,8 @@ export function parseConnectionString(text: string): SqlServerTarget {
 function recognise({ form, keywords: found }: Scan, problems: string[]): Map<string, string> {
   const values = new Map<string, string>();
   // After a password, or a keyword that may be a misspelt one, a `;` inside that value makes its rest look like keywords.
-  let nameable = true;
+  // And where nothing is known, the whole may be a secret that was put into the wrong variable.
+  let nameable = found.some(({ name }) => canonical.has(name));
   for (const keyword of found) {
     const name =
       canonical.get(keyword.name) ?? (form === "url" && keyword.name === "instance" ? "instance" : undefined);

@@ -190,6 +190,12 @@ describe("what is wrong is said, all at once, without a secret", () => {
     assert.doesNotMatch(text, /hunter2|cd/);
   });
 
+  test("a bare secret in the place of a connection string is not printed", () => {
+    for (const text of ["hunter2", "hunter2=x", "sqlserver://hunter2", "x;hunter2=;y"]) {
+      assert.doesNotMatch(refusal(text), /hunter2/);
+    }
+  });
+
   test("a password with characters that end a URL's authority is not taken for an instance or a fragment", () => {
     for (const password of ["12/hunter2", "12?hunter2", "12#hunter2", "hunter2 x", "hunter2%"]) {
       const text = refusal(`sqlserver://user:${password}@db?database=d`);
