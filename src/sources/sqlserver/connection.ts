@@ -1,0 +1,313 @@
+/**
+ * A connection to SQL Server that heals itself.
+ *
+ *     closed ──query──▶ opening ──▶ idle ──query──▶ busy ──▶ idle
+ *       ▲                  │fault     │end            │fault, abort that is not acknowledged, stall
+ *       └──────────────────┴──────────┴───────────────┘
+ *
+ * It is opened when it is first needed, on the target's hosts in turn, and serves one query at a time, in the order asked.
+ * After any fault of the connection it is thrown away; the next query opens a fresh one. A query is never repeated by itself.
+ */
+import { Connection, type ConnectionConfiguration, Request, TYPES } from "tedious";
+import { DStreamError, describeError, SourceError } from "../../errors.ts";
+import { type SqlServerHost, type SqlServerTarget, toTediousConfig } from "./connection-string.ts";
+import { fullError } from "./full-error.ts";
+import { sourceError } from "./source-errors.ts";
+
+export type Parameter = { name: string } & (
+  | { type: "binary10"; value: Buffer | null }
+  | { type: "varbinary"; value: Buffer | null }
+  | { type: "int" | "bigint"; value: number | null }
+  | { type: "nvarchar"; value: string | null }
+);
+
+export interface ResultSet {
+  /** Names, in order. */
+  columns: string[];
+  /** Values as tedious reads them, in column order; empty where rows went to `onRow`. */
+  rows: unknown[][];
+}
+
+export interface QueryOptions {
+  /** What is being done, for errors: "reading the changes of dbo.Persons". */
+  doing: string;
+  /**
+   * Gets each row of the result set `streams` (counted from 0) instead of its being collected, and the sets before it; false:
+   * enough, the rest of the answer is called off.
+   */
+  onRow?: (values: unknown[], answered: readonly ResultSet[]) => boolean;
+  streams?: number;
+}
+
+export interface QueryResult {
+  sets: ResultSet[];
+  /** onRow said enough: later result sets are missing. */
+  stopped: boolean;
+}
+
+export interface ConnectionTimes {
+  /** Milliseconds until the first byte of an answer. */
+  answer: number;
+  /** Milliseconds without a further byte of it. */
+  stall: number;
+  /** Milliseconds that the server has to acknowledge a cancelled query. */
+  cancel: number;
+}
+
+const defaultTimes: ConnectionTimes = { answer: 60_000, stall: 30_000, cancel: 3_000 };
+
+export class SqlConnection {
+  readonly #target: SqlServerTarget;
+  readonly #times: ConnectionTimes;
+  #connection: Connection | null = null;
+  #tail: Promise<unknown> = Promise.resolve();
+  #closed = false;
+
+  constructor(target: SqlServerTarget, times: Partial<ConnectionTimes> = {}) {
+    this.#target = target;
+    this.#times = { ...defaultTimes, ...times };
+  }
+
+  /** Another object after each opening; null while there is none. */
+  get session(): object | null {
+    return this.#connection;
+  }
+
+  /**
+   * Runs one batch of statements with typed parameters. Throws SourceError, and the signal's reason where that aborts first:
+   * then the query was called off on the server, or the connection with it.
+   */
+  query(
+    sql: string,
+    parameters: readonly Parameter[],
+    signal: AbortSignal,
+    options: QueryOptions,
+  ): Promise<QueryResult> {
+    const turn = this.#tail.then(() => this.#run(sql, parameters, signal, options));
+    this.#tail = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** Ends what runs, with an error for its caller. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#discard();
+    await this.#tail;
+    this.#discard();
+  }
+
+  async #run(
+    sql: string,
+    parameters: readonly Parameter[],
+    signal: AbortSignal,
+    options: QueryOptions,
+  ): Promise<QueryResult> {
+    signal.throwIfAborted();
+    const connection = await this.#open(signal);
+    try {
+      return await execute(connection, sql, parameters, signal, options, this.#times);
+    } catch (error) {
+      if (!isStatementError(error)) this.#discard(connection);
+      signal.throwIfAborted();
+      throw this.#explain(options.doing, error);
+    }
+  }
+
+  async #open(signal: AbortSignal): Promise<Connection> {
+    if (this.#connection !== null) return this.#connection;
+    let failure: unknown;
+    for (const host of this.#target.hosts) {
+      if (this.#closed) throw new SourceError("unavailable", "The connection to SQL Server was closed.");
+      try {
+        this.#connection = await connect(toTediousConfig(this.#target, host), signal, () => this.#discard());
+        return this.#connection;
+      } catch (error) {
+        signal.throwIfAborted();
+        failure ??= this.#explain(`connecting to ${describeHost(host)}`, error);
+      }
+    }
+    throw failure;
+  }
+
+  #explain(doing: string, error: unknown): SourceError {
+    if (this.#closed)
+      return new SourceError("unavailable", "The connection to SQL Server was closed.", { cause: error });
+    return sourceError(doing, error);
+  }
+
+  #discard(connection: Connection | null = this.#connection): void {
+    if (connection === null) return;
+    if (connection === this.#connection) this.#connection = null;
+    connection.close();
+  }
+}
+
+export function describeHost(host: SqlServerHost): string {
+  if (host.port !== undefined) return `${host.server}:${host.port}`;
+  return host.instance === undefined ? host.server : `${host.server}\\${host.instance}`;
+}
+
+function connect(config: ConnectionConfiguration, signal: AbortSignal, onEnd: () => void): Promise<Connection> {
+  const connection = new Connection({
+    ...config,
+    options: {
+      ...config.options,
+      // The values of date and time columns are taken apart as if they were UTC.
+      useUTC: true,
+      // Timed by execute(), which also sees an answer that stalls half-way.
+      requestTimeout: 0,
+      maxRetriesOnTransientErrors: 0,
+      abortTransactionOnError: true,
+    },
+  });
+  const said: { number: number; message: string; class: number }[] = [];
+  connection.on("errorMessage", (token: { number: number; message: string; class: number }) => said.push(token));
+  const { promise, resolve, reject } = Promise.withResolvers<Connection>();
+  const onAbort = () => {
+    connection.close();
+    reject(signal.reason);
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
+  connection.on("error", () => onEnd());
+  connection.on("end", () => onEnd());
+  connection.connect((error) => {
+    signal.removeEventListener("abort", onAbort);
+    if (error) {
+      connection.close();
+      reject(fullError(error, said));
+    } else resolve(connection);
+  });
+  return promise;
+}
+
+/** One request: resolves when its answer was read to the end, or called off and acknowledged. */
+function execute(
+  connection: Connection,
+  sql: string,
+  parameters: readonly Parameter[],
+  signal: AbortSignal,
+  options: QueryOptions,
+  times: ConnectionTimes,
+): Promise<QueryResult> {
+  const { promise, resolve, reject } = Promise.withResolvers<QueryResult>();
+  const result: QueryResult = { sets: [], stopped: false };
+  let failure: unknown;
+  let timer: NodeJS.Timeout | undefined;
+  let cancelled: NodeJS.Timeout | undefined;
+
+  const finish = (error: unknown) => {
+    clearInterval(timer);
+    clearTimeout(cancelled);
+    signal.removeEventListener("abort", onAbort);
+    const reason = failure ?? (result.stopped && isCancelled(error) ? undefined : error);
+    if (reason) reject(reason);
+    else resolve(result);
+  };
+  const cancel = () => {
+    connection.cancel();
+    cancelled ??= setTimeout(() => {
+      failure ??= stalled("The server did not acknowledge a cancelled query", times.cancel);
+      connection.close();
+      finish(failure);
+    }, times.cancel);
+  };
+  const onAbort = () => {
+    failure ??= signal.reason;
+    cancel();
+  };
+
+  const request = new Request(sql, (error) => finish(error));
+  for (const parameter of parameters) addParameter(request, parameter);
+  request.on("columnMetadata", (columns) => {
+    const names = (columns as { colName: string }[]).map((column) => column.colName);
+    result.sets.push({ columns: names, rows: [] });
+  });
+  request.on("row", (columns: { value: unknown }[]) => {
+    if (failure !== undefined || result.stopped) return;
+    const values = columns.map((column) => column.value);
+    const set = result.sets.length - 1;
+    try {
+      if (options.streams !== set) result.sets[set]!.rows.push(values);
+      else if (options.onRow?.(values, result.sets) === false) {
+        result.stopped = true;
+        cancel();
+      }
+    } catch (error) {
+      failure =
+        error instanceof DStreamError
+          ? error
+          : new SourceError("table", `While ${options.doing}: ${describeError(error)}`, { cause: error });
+      cancel();
+    }
+  });
+
+  signal.addEventListener("abort", onAbort, { once: true });
+  const progress = watchProgress(connection);
+  timer = setInterval(
+    () => {
+      const { quiet, answered } = progress();
+      const allowed = answered ? times.stall : times.answer;
+      if (quiet <= allowed || cancelled !== undefined) return;
+      failure ??= stalled(answered ? "The server's answer stalled" : "The server did not answer", allowed);
+      connection.close();
+      finish(failure);
+    },
+    Math.min(1_000, times.stall, times.answer),
+  );
+  connection.execSql(request);
+  return promise;
+}
+
+/**
+ * Milliseconds without a byte from the server, and whether the answer has begun. tedious ends its own request timer at the
+ * first packet, and tells of rows only when they are whole, so this looks at the socket (a private field of tedious; where
+ * it is gone, the time counts from the start).
+ */
+function watchProgress(connection: Connection): () => { quiet: number; answered: boolean } {
+  const received = () => (connection as unknown as { socket?: { bytesRead?: number } }).socket?.bytesRead ?? 0;
+  const before = received();
+  let bytes = before;
+  let since = performance.now();
+  return () => {
+    const now = performance.now();
+    if (received() !== bytes) {
+      bytes = received();
+      since = now;
+    }
+    return { quiet: now - since, answered: bytes !== before };
+  };
+}
+
+function stalled(what: string, milliseconds: number): SourceError {
+  return new SourceError("unavailable", `${what} within ${milliseconds / 1000} s: the connection was given up.`);
+}
+
+function addParameter(request: Request, parameter: Parameter): void {
+  switch (parameter.type) {
+    case "binary10":
+      request.addParameter(parameter.name, TYPES.Binary, parameter.value, { length: 10 });
+      break;
+    case "varbinary":
+      request.addParameter(parameter.name, TYPES.VarBinary, parameter.value, { length: 8000 });
+      break;
+    case "int":
+      request.addParameter(parameter.name, TYPES.Int, parameter.value);
+      break;
+    case "bigint":
+      request.addParameter(parameter.name, TYPES.BigInt, parameter.value);
+      break;
+    case "nvarchar":
+      request.addParameter(parameter.name, TYPES.NVarChar, parameter.value, { length: 4000 });
+      break;
+  }
+}
+
+function isCancelled(error: unknown): boolean {
+  return (error as { code?: string } | undefined)?.code === "ECANCEL";
+}
+
+/** The server refused the statement, and the connection is as good as before. Severity 20 ends it. */
+function isStatementError(error: unknown): boolean {
+  const errors = (error instanceof AggregateError ? error.errors : [error]) as { code?: string; class?: number }[];
+  return errors.every((one) => one?.code === "EREQUEST" && (one.class ?? 20) < 20) || errors.every(isCancelled);
+}

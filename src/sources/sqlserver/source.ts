@@ -1,0 +1,343 @@
+/** SQL Server's change data capture as a source of changes. */
+import {
+  type DestinationParts,
+  destinationName,
+  refuseCollisions,
+  serverIdentity,
+} from "../../change/formats/destination.ts";
+import { RowMessageEncoder } from "../../change/formats/row-message.ts";
+import { originOf } from "../../change/message-id.ts";
+import { afterTransaction, comparePositions, type Lsn, type Position } from "../../change/position.ts";
+import { defaultValueOptions, type ValueOptions } from "../../change/values.ts";
+import { matches, type TablePattern } from "../../config/tables.ts";
+import { SourceError } from "../../errors.ts";
+import { type Checkpoint, fullName, type TableName } from "../../ingester/checkpoint.ts";
+import type { ChangeReader, Source, SourceTable } from "../../ingester/source.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import { closest } from "../../text/closest.ts";
+import type { CapturedTable, CaptureInstance } from "./capture-instance.ts";
+import { readCatalog, readRecoveryFork } from "./catalog.ts";
+import { ChangeQuery } from "./change-query.ts";
+import { notProcessed, type ReaderSurroundings, SqlServerChangeReader } from "./change-reader.ts";
+import { type ConnectionTimes, SqlConnection } from "./connection.ts";
+import { ConnectionPool } from "./connection-pool.ts";
+import type { SqlServerTarget } from "./connection-string.ts";
+import type { InstanceReading } from "./instance-reading.ts";
+import { lsnBefore, lsnOrNull } from "./lsn.ts";
+import { chosenColumns, RowDecoder, RowFields } from "./row-decoder.ts";
+import { localText, readServerTime, type ServerTime } from "./server-time.ts";
+import { startPosition } from "./start.ts";
+import { defaultTableOptions, type TableOptions } from "./table-options.ts";
+import { WatchQuery } from "./watch-query.ts";
+
+export interface SqlServerSourceOptions {
+  target: SqlServerTarget;
+  tables: readonly TablePattern[];
+  ingestQueue: string;
+  logger: Logger;
+  /** Template; undefined: the standard name. */
+  destination?: string | undefined;
+  ordering?: "table" | "key";
+  values?: Partial<ValueOptions>;
+  /** The settings of one table; the defaults where absent. */
+  tableOptions?: (table: TableName) => TableOptions;
+  /** Tables read at once, each on a connection; 4 by default. */
+  maxConcurrentTables?: number;
+  times?: Partial<ConnectionTimes>;
+}
+
+/** What depends on the server's present state, and so is asked anew on each connection. */
+interface SessionFacts {
+  time: ServerTime;
+  recoveryFork: string | null;
+}
+
+const NO_SUCH_OBJECT = 208;
+
+export class SqlServerSource implements Source {
+  readonly #options: SqlServerSourceOptions;
+  readonly #values: ValueOptions;
+  /** Asks for the maximum and the catalogue; never busy with changes. */
+  readonly #watcher: SqlConnection;
+  readonly #pool: ConnectionPool;
+  readonly #readers = new Set<SqlServerChangeReader>();
+  readonly #facts = new WeakMap<object, SessionFacts>();
+  /** By the change table's object id; made anew with the catalogue. */
+  #readings = new Map<string, InstanceReading>();
+  #catalog: { tables: CapturedTable[]; watch: WatchQuery } | null = null;
+  #closed = new AbortController();
+
+  constructor(options: SqlServerSourceOptions) {
+    this.#options = options;
+    this.#values = { ...defaultValueOptions, ...options.values };
+    this.#watcher = new SqlConnection(options.target, options.times);
+    this.#pool = new ConnectionPool(options.target, options.maxConcurrentTables ?? 4, options.times);
+  }
+
+  async tables(): Promise<SourceTable[]> {
+    const { tables } = await this.#readCatalog(this.#closed.signal);
+    const found = new Map<CapturedTable, SourceTable>();
+    for (const pattern of this.#options.tables) {
+      const matching = tables.filter((table) => matches(pattern, table));
+      // Without a wildcard a name means one table, and in a case-sensitive database the one that is written exactly so.
+      const exact = matching.filter((table) => table.schema === pattern.schema && table.table === pattern.table);
+      const named = !pattern.pattern && exact.length > 0 ? exact : matching;
+      if (named.length === 0) throw this.#notCaptured(pattern, tables);
+      for (const table of named) found.set(table, this.#sourceTable(table));
+    }
+    const result = [...found.values()];
+    refuseCollisions(result.map((table) => ({ table, destination: table.destination })));
+    return result;
+  }
+
+  async maximum(signal: AbortSignal): Promise<{ lsn: Lsn; commitTime: string | null } | null> {
+    const sql =
+      "DECLARE @max binary(10) = sys.fn_cdc_get_max_lsn(); " +
+      "SELECT @max, (SELECT tran_end_time FROM cdc.lsn_time_mapping WHERE start_lsn = @max)";
+    const { sets } = await this.#watcher.query(sql, [], signal, { doing: "asking for the maximum LSN" });
+    const [maximum, time] = sets[0]!.rows[0]!;
+    const lsn = lsnOrNull(maximum);
+    return lsn === null ? null : { lsn, commitTime: time === null ? null : localText(time as Date) };
+  }
+
+  async changed(
+    tables: { table: SourceTable; after: Position }[],
+    upTo: Lsn,
+    signal: AbortSignal,
+  ): Promise<SourceTable[]> {
+    const catalog = this.#catalog ?? (await this.#readCatalog(signal));
+    const asked = tables.map((entry) => ({ ...entry, captured: find(catalog.tables, entry.table) }));
+    const after = new Map<number, Lsn>();
+    for (const { captured, after: position } of asked)
+      for (const { objectId } of captured?.instances ?? []) after.set(objectId, lastRead(position));
+
+    const hits = new Set<number>();
+    let instances: { objectId: number; sourceId: number; start: Lsn | null }[] = [];
+    try {
+      const requests = catalog.watch.requests(after, upTo);
+      for (const [index, { sql, parameters }] of requests.entries()) {
+        const { sets } = await this.#watcher.query(sql, parameters, signal, {
+          doing: "asking which tables have changes",
+        });
+        const states = index === requests.length - 1 ? sets.pop()! : null;
+        for (const { rows } of sets) for (const [id] of rows) hits.add(id as number);
+        if (states)
+          instances = states.rows.map(([objectId, sourceId, start]) => ({
+            objectId: objectId as number,
+            sourceId: sourceId as number,
+            start: lsnOrNull(start),
+          }));
+      }
+    } catch (error) {
+      if (!(error instanceof SourceError && error.number === NO_SUCH_OBJECT)) throw error;
+      // An instance was dropped: its table finds out, the others are asked for again by the next poll.
+      this.#catalog = null;
+      return tables.map(({ table }) => table);
+    }
+
+    const changed: SourceTable[] = [];
+    for (const { table, after: position, captured } of asked) {
+      const now = instances.filter((instance) => instance.sourceId === captured?.objectId);
+      const moved =
+        captured === undefined ||
+        now.length !== captured.instances.length ||
+        now.some(({ objectId, start }) => stateOf(captured, objectId) !== (start !== null));
+      if (moved) this.#catalog = null;
+      const starts = now.flatMap(({ start }) => (start === null ? [] : [start]));
+      const gap = starts.length > 0 && starts.every((start) => start > position.startLsn);
+      if (moved || gap || captured.instances.some(({ objectId }) => hits.has(objectId))) changed.push(table);
+      else for (const reader of this.#readers) if (sameTable(reader.table, table)) reader.provenQuiet(position, upTo);
+    }
+    return changed;
+  }
+
+  async start(table: SourceTable, signal: AbortSignal): Promise<Position> {
+    const { objectId } = await this.#captured(table, false, signal);
+    const { sets } = await this.#watcher.query(
+      "SELECT MIN(start_lsn) FROM cdc.change_tables WHERE source_object_id = @table",
+      [{ name: "table", type: "int", value: objectId }],
+      signal,
+      { doing: `asking for the low watermark of ${fullName(table)}` },
+    );
+    const low = lsnOrNull(sets[0]!.rows[0]![0]);
+    if (low === null) throw notProcessed(table);
+    return startPosition(this.#watcher, table, this.#tableOptions(table).start, low, this.#options.logger, signal);
+  }
+
+  reader(table: SourceTable, from: Checkpoint): ChangeReader {
+    const surroundings: ReaderSurroundings = {
+      pool: this.#pool,
+      logger: this.#options.logger,
+      captured: (table, fresh, signal) => this.#captured(table, fresh, signal),
+      reading: (table, captured, instance, connection, signal) =>
+        this.#reading(table, captured, instance, connection, signal),
+      closed: (reader) => this.#readers.delete(reader),
+    };
+    const reader = new SqlServerChangeReader(table, from, surroundings);
+    this.#readers.add(reader);
+    return reader;
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort(new SourceError("unavailable", "The source was closed."));
+    await Promise.all([this.#watcher.close(), this.#pool.close()]);
+  }
+
+  #tableOptions(table: TableName): TableOptions {
+    return this.#options.tableOptions?.(table) ?? defaultTableOptions;
+  }
+
+  #host(): string {
+    return this.#options.target.hosts[0].server;
+  }
+
+  #sourceTable({ schema, table }: CapturedTable): SourceTable {
+    const { database } = this.#options.target;
+    const parts: DestinationParts = { host: this.#host(), database, schema, table };
+    return {
+      schema,
+      table,
+      lockName: `${serverIdentity(this.#host())}/${database}/${schema}.${table}`,
+      destination: destinationName(parts, this.#options.destination),
+    };
+  }
+
+  async #readCatalog(signal: AbortSignal): Promise<{ tables: CapturedTable[]; watch: WatchQuery }> {
+    const tables = await readCatalog(this.#watcher, signal);
+    const watched = tables.filter((table) => this.#options.tables.some((pattern) => matches(pattern, table)));
+    this.#readings = new Map();
+    this.#catalog = { tables, watch: new WatchQuery(watched) };
+    return this.#catalog;
+  }
+
+  async #captured(table: SourceTable, fresh: boolean, signal: AbortSignal): Promise<CapturedTable> {
+    const catalog = fresh || this.#catalog === null ? await this.#readCatalog(signal) : this.#catalog;
+    const captured = find(catalog.tables, table);
+    if (captured === undefined) throw this.#notCaptured(table, catalog.tables);
+    return captured;
+  }
+
+  #notCaptured(wanted: TableName & { text?: string }, tables: readonly CapturedTable[]): SourceError {
+    const name = fullName(wanted);
+    const near = closest(name, tables.map(fullName));
+    const meant = near === undefined ? "" : ` Did you mean ${near}?`;
+    const literal = (text: string) => `N'${text.replaceAll("'", "''")}'`;
+    return new SourceError(
+      "table",
+      `No table ${wanted.text ?? name} is under change data capture, as far as the login sees.${meant}`,
+      {
+        advice:
+          `EXEC sys.sp_cdc_enable_table @source_schema = ${literal(wanted.schema)}, @source_name = ${literal(wanted.table)}, ` +
+          "@role_name = NULL; or run `dstream check`.",
+      },
+    );
+  }
+
+  async #reading(
+    table: SourceTable,
+    captured: CapturedTable,
+    instance: CaptureInstance,
+    connection: SqlConnection,
+    signal: AbortSignal,
+  ): Promise<InstanceReading> {
+    const { time, recoveryFork } = await this.#factsOf(connection, signal);
+    const cacheKey = JSON.stringify([instance.objectId, time.zone, recoveryFork]);
+    const readings = this.#readings;
+    const known = readings.get(cacheKey);
+    if (known) return known;
+    const options = this.#tableOptions(table);
+    const columns = chosenColumns(table, instance, {
+      include: options.columnsInclude,
+      exclude: options.columnsExclude,
+    });
+    const keyColumns = this.#keyColumns(
+      table,
+      captured,
+      instance,
+      columns.map((column) => column.name),
+    );
+    const fields = new RowFields(columns, keyColumns ?? [], this.#values);
+    const query = new ChangeQuery({
+      instance,
+      columns: fields.columns,
+      expressions: fields.expressions,
+      before: options.before,
+      zone: time.zone !== null,
+    });
+    const encoder = new RowMessageEncoder({
+      table,
+      destination: table.destination,
+      ingestQueue: this.#options.ingestQueue,
+      origin: originOf({
+        server: serverIdentity(this.#host()),
+        database: this.#options.target.database,
+        recoveryFork,
+        captureInstance: instance.name,
+      }),
+      keyColumns,
+    });
+    const reading: InstanceReading = {
+      tableId: captured.objectId,
+      query,
+      before: options.before,
+      zone: time.zone,
+      decoder: (clockOffset) => new RowDecoder(query.layout, fields, encoder, clockOffset),
+    };
+    readings.set(cacheKey, reading);
+    return reading;
+  }
+
+  /** Null: the table keeps its order as a whole. */
+  #keyColumns(table: SourceTable, captured: CapturedTable, instance: CaptureInstance, sent: string[]): string[] | null {
+    if (this.#options.ordering !== "key") return null;
+    const { primaryKey } = captured;
+    const isCaptured = (name: string) => instance.columns.some((column) => column.name === name && !column.computed);
+    if (primaryKey.length === 0 || !primaryKey.every(isCaptured)) {
+      this.#options.logger.warn(
+        { table: fullName(table) },
+        "The table has no captured primary key: its messages keep the order of the whole table.",
+      );
+      return null;
+    }
+    const missing = primaryKey.filter((name) => !sent.includes(name));
+    if (missing.length > 0)
+      throw new SourceError(
+        "table",
+        `The columns of ${fullName(table)} that are sent leave out its key: ${missing.join(", ")}.`,
+        {
+          advice: 'ordering = "key" needs the whole primary key: change columns_include or columns_exclude.',
+        },
+      );
+    return [...primaryKey];
+  }
+
+  async #factsOf(connection: SqlConnection, signal: AbortSignal): Promise<SessionFacts> {
+    const known = connection.session && this.#facts.get(connection.session);
+    if (known) return known;
+    const time = await readServerTime(connection, signal);
+    const { session } = connection;
+    const facts = { time, recoveryFork: await readRecoveryFork(connection, signal) };
+    if (session !== null && session === connection.session) this.#facts.set(session, facts);
+    return facts;
+  }
+}
+
+function sameTable(a: TableName, b: TableName): boolean {
+  return a.schema === b.schema && a.table === b.table;
+}
+
+function find(tables: readonly CapturedTable[], table: TableName): CapturedTable | undefined {
+  return tables.find((captured) => sameTable(captured, table));
+}
+
+/** Changes above this LSN count; the change at a position within a transaction counts as well, and is read again for nothing. */
+function lastRead(position: Position): Lsn {
+  const whole = comparePositions(position, afterTransaction(position.startLsn)) >= 0;
+  return whole ? position.startLsn : lsnBefore(position.startLsn);
+}
+
+/** Whether the instance had been processed when the catalogue was read; undefined: it was not there. */
+function stateOf(captured: CapturedTable, objectId: number): boolean | undefined {
+  const instance = captured.instances.find((one) => one.objectId === objectId);
+  return instance && instance.startLsn !== null;
+}

@@ -1,0 +1,13 @@
+/** What a configuration says about tables, as the source needs it. */
+import type { Start } from "../../config/units.ts";
+
+export interface TableOptions {
+  start: Start;
+  /** Updates carry the old row. */
+  before: boolean;
+  /** Captured columns to send; all where undefined. */
+  columnsInclude?: readonly string[] | undefined;
+  columnsExclude?: readonly string[] | undefined;
+}
+
+export const defaultTableOptions: TableOptions = { start: { at: "low_watermark" }, before: false };
