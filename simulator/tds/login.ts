@@ -29,7 +29,7 @@ export function parseLogin(data: Buffer): LoginRequest {
   const options2 = data[25]!;
   const typeFlags = data[26]!;
   const options3 = data[27]!;
-  const modern = tdsVersion >= 0x72000000 || tdsVersion >>> 24 === 0x08;
+  const atLeast = (version: number) => tdsVersion >= version || tdsVersion >>> 24 === 0x08;
   const field = (at: number): Buffer => {
     const offset = data.readUInt16LE(at);
     const bytes = data.readUInt16LE(at + 2) * 2;
@@ -42,8 +42,8 @@ export function parseLogin(data: Buffer): LoginRequest {
     tdsVersion,
     packetSize: data.readUInt32LE(8),
     integratedSecurity: (options2 & 0x80) !== 0,
-    changesPassword: modern && data.length >= FIXED && (options3 & 0x01) !== 0,
-    features: (options3 & 0x10) !== 0 ? parseFeatures(data) : new Map(),
+    changesPassword: atLeast(0x72000000) && data.length >= FIXED && (options3 & 0x01) !== 0,
+    features: atLeast(0x74000000) && (options3 & 0x10) !== 0 ? parseFeatures(data) : new Map(),
     login: {
       host: text(36),
       user: text(40),
@@ -71,6 +71,7 @@ function clearPassword(field: Buffer): string {
 function parseFeatures(data: Buffer): Map<number, Buffer> {
   const features = new Map<number, Buffer>();
   const pointer = data.readUInt16LE(56);
+  if (data.readUInt16LE(58) === 0) return features;
   if (pointer + 4 > data.length) throw new ProtocolError("LOGIN7's extension lies beyond the message");
   const start = data.readUInt32LE(pointer);
   if (start >= data.length) throw new ProtocolError("LOGIN7's features lie beyond the message");
