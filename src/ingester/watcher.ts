@@ -102,19 +102,22 @@ export class Watcher {
 
   async #untilDue(signal: AbortSignal): Promise<boolean> {
     while (!signal.aborted) {
-      const pause = this.#askedAt + this.#interval() - this.#clock.now();
+      const pause = this.#pause();
       if (pause <= 0) return true;
       this.#nudged = new AbortController();
-      await this.#clock.wait(Math.min(pause, LONGEST_PAUSE), this.#nudged.signal);
+      await this.#clock.wait(pause, this.#nudged.signal);
     }
     return false;
   }
 
-  #interval(): number {
-    let smallest = LONGEST_PAUSE;
-    for (const { interval } of this.#watches) smallest = Math.min(smallest, interval.current);
+  /** Until the next question is due: never while no table is ours. */
+  #pause(): number {
+    let interval = LONGEST_PAUSE;
+    if (this.#watches.size === 0) return interval;
+    for (const watch of this.#watches) interval = Math.min(interval, watch.interval.current);
     const claimed = [...this.#waiting].some(({ after, asked }) => after === null && !asked);
-    return claimed ? Math.min(smallest, CLAIMS_PAUSE) : smallest;
+    if (claimed) interval = Math.min(interval, CLAIMS_PAUSE);
+    return this.#askedAt + interval - this.#clock.now();
   }
 
   async #wait(watch: Watch, after: Position | null, signal: AbortSignal): Promise<Turn> {
