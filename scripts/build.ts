@@ -12,6 +12,6 @@ execFileSync(join(root, "node_modules", ".bin", "tsc"), ["--project", "tsconfig.
   cwd: root,
   stdio: "inherit",
 });
-for (const file of globSync("{src,simulator}/**/*.{wasm,json}", { cwd: root }))
+for (const file of globSync("{src,simulator}/**/*.{wasm,json,LICENSE}", { cwd: root }))
   cpSync(join(root, file), join(dist, file));
 chmodSync(join(dist, "src", "cli", "main.js"), 0o755);

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SqlServerSimulator } from "../../simulator/index.ts";
-import { defaultDestination } from "../change/formats/destination.ts";
+import { destinationName } from "../change/formats/destination.ts";
 import { silent } from "../telemetry/logger.ts";
 import { openTransport } from "../transports/registry.ts";
 import type { Transport } from "../transports/transport.ts";
@@ -95,7 +95,7 @@ export async function runDemo(options: DemoOptions, out: NodeJS.WriteStream): Pr
 
   const queue = await openTransport({ type: "embedded", path: join(dir, ".dstream", "queue.db") }, silent);
   cleanup.defer(() => queue.close());
-  const topics = TABLES.map((table) => defaultDestination({ server: "127.0.0.1", database: DATABASE, ...table }));
+  const topics = TABLES.map((table) => destinationName({ host: "127.0.0.1", database: DATABASE, ...table }));
   const consumer = new Consumer(queue, topics, display);
   const consuming = consumer.run(stop.signal);
   display.line("");

@@ -1,0 +1,131 @@
+#!/usr/bin/env node
+/** The command line. Each command's work is in a file of its own, loaded when it is called. */
+import { readFileSync } from "node:fs";
+import { extname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { DStreamError, describeError } from "../errors.ts";
+import { UsageError } from "./usage-error.ts";
+import type { CommonOptions } from "./wiring.ts";
+
+hideExperimentalWarnings();
+
+const program = new Command("dstream")
+  .description("Change data capture for SQL Server: every change, in order, to your queues.")
+  .version(packageVersion(), "-V, --version", "print the version")
+  .showHelpAfterError("(dstream --help lists the commands)")
+  .configureHelp({ sortSubcommands: false });
+
+function command(name: string, description: string): Command {
+  return configured(program.command(name).description(description));
+}
+
+function configured(each: Command): Command {
+  return each
+    .option("-c, --config <file>", "the configuration", "dstream.hcl")
+    .option(
+      "-l, --log-level <level>",
+      "trace, debug, info, warn, error, fatal or silent (default: DSTREAM_LOG_LEVEL, or info)",
+    );
+}
+
+command("ingester", "read change tables into the ingest queue").action(async (options: CommonOptions) =>
+  end(await (await import("./run.ts")).run(["ingester"], options)),
+);
+command("router", "bring messages from the ingest queue to their destinations").action(async (options: CommonOptions) =>
+  end(await (await import("./run.ts")).run(["router"], options)),
+);
+command("server", "both in one process").action(async (options: CommonOptions) =>
+  end(await (await import("./run.ts")).run(["ingester", "router"], options)),
+);
+command("check", "look at everything that the configuration names; change nothing").action(
+  async (options: CommonOptions) => end(await (await import("./check.ts")).check(options)),
+);
+
+const deadLetters = program.command("dead-letters").description("what could not be sent or delivered for good");
+configured(deadLetters.command("list").description("one line each, the oldest first"))
+  .option("-n, --limit <count>", "at most so many of each place", wholeNumber, 100)
+  .action(async (options: CommonOptions & { limit: number }) =>
+    end(await (await import("./dead-letters.ts")).list(options)),
+  );
+configured(deadLetters.command("show <id>").description("one of them, whole")).action(
+  async (id: string, options: CommonOptions) => end(await (await import("./dead-letters.ts")).show(id, options)),
+);
+configured(deadLetters.command("replay [id...]").description("send them again, and forget them once that is done"))
+  .option("--all", "every one")
+  .action(async (ids: string[], options: CommonOptions & { all?: boolean }) =>
+    end(await (await import("./dead-letters.ts")).replay(ids, options)),
+  );
+
+const checkpoints = program.command("checkpoints").description("where each table's reading stands");
+configured(checkpoints.command("list").description("one line a table")).action(async (options: CommonOptions) =>
+  end(await (await import("./checkpoints.ts")).list(options)),
+);
+const force = new Option("--force", "also while an ingester owns the table: it is fenced off");
+configured(checkpoints.command("set <table>").description("go on from another place, earlier or later"))
+  .option("--lsn <lsn>", "everything up to and including this LSN counts as read")
+  .option("--now", "everything so far counts as read")
+  .addOption(force)
+  .action(async (table: string, options: CommonOptions & { lsn?: string; now?: boolean; force?: boolean }) =>
+    end(await (await import("./checkpoints.ts")).set(table, options)),
+  );
+configured(checkpoints.command("rewind <table>").description("read changes again, from an LSN or a time on"))
+  .option("--lsn <lsn>", "from the transaction with this LSN on")
+  .option("--time <time>", "from this time on: 2026-11-21T10:00:00Z")
+  .addOption(force)
+  .action(async (table: string, options: CommonOptions & { lsn?: string; time?: string; force?: boolean }) =>
+    end(await (await import("./checkpoints.ts")).rewind(table, options)),
+  );
+
+program
+  .command("demo")
+  .description("the whole way on this machine: a SQL Server simulator, ingester, router, and a verdict")
+  .option("--changes <count>", "changes to make", wholeNumber, 5000)
+  .option("--kill <count>", "SIGKILL the ingester and the router so many times in all", wholeNumber, 0)
+  .option("--rate <count>", "changes a second (with --kill the kills set the pace)", wholeNumber, 1500)
+  .option("--seed <number>", "of the workload and the kills", wholeNumber, 1)
+  .option("--keep", "keep the demo's folder")
+  .action(
+    async ({
+      changes,
+      kill,
+      rate,
+      seed,
+      keep,
+    }: Record<"changes" | "kill" | "rate" | "seed", number> & { keep?: boolean }) => {
+      const { runDemo } = await import("../demo/demo.ts");
+      end((await runDemo({ changes, kills: kill, rate, seed, keep: keep === true }, process.stdout)) ? 0 : 1);
+    },
+  );
+
+await program.parseAsync().catch((error: unknown) => {
+  if (error instanceof DStreamError || error instanceof UsageError) {
+    const advice = error instanceof DStreamError && error.advice ? `\n${error.advice}` : "";
+    process.stderr.write(`${describeError(error)}${advice}\n`);
+  } else process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  end(1);
+});
+
+function end(code: number): void {
+  process.exitCode = code;
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("It is no whole number.");
+  return Number(text);
+}
+
+/** package.json is two folders up in a checkout, three in the published package (dist/src/cli). */
+function packageVersion(): string {
+  const up = extname(fileURLToPath(import.meta.url)) === ".ts" ? "../../package.json" : "../../../package.json";
+  return (JSON.parse(readFileSync(new URL(up, import.meta.url), "utf8")) as { version: string }).version;
+}
+
+/** node:sqlite is marked experimental in early releases of Node 24: nothing that an operator could act on. */
+function hideExperimentalWarnings(): void {
+  const emit = process.emitWarning;
+  process.emitWarning = ((warning: string | Error, ...rest: unknown[]) => {
+    const kind = typeof rest[0] === "string" ? rest[0] : (rest[0] as { type?: string } | undefined)?.type;
+    if (kind !== "ExperimentalWarning") Reflect.apply(emit, process, [warning, ...rest]);
+  }) as typeof process.emitWarning;
+}

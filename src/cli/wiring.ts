@@ -1,0 +1,148 @@
+/** Makes the parts that a configuration names. What a command opens here, it closes by disposing of the stack. */
+import { destinationName } from "../change/formats/destination.ts";
+import { type Config, type Endpoint, type IngesterConfig, tableSettings } from "../config/config.ts";
+import { loadConfig } from "../config/load.ts";
+import { DeadLetterStore } from "../dead-letters/store.ts";
+import type { CheckpointStore } from "../ingester/checkpoint.ts";
+import { Ingester } from "../ingester/ingester.ts";
+import type { LockStore } from "../locks/lock.ts";
+import { openLockStore } from "../locks/registry.ts";
+import { Router } from "../router/router.ts";
+import { parseConnectionString, type SqlServerTarget } from "../sources/sqlserver/connection-string.ts";
+import type { SqlServerSource } from "../sources/sqlserver/source.ts";
+import { createLogger, LOG_LEVELS, type Logger, type LogLevel } from "../telemetry/logger.ts";
+import { openTransport } from "../transports/registry.ts";
+import type { Entity, Transport } from "../transports/transport.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** The subscription that the seed names: made with every topic. */
+export const SUBSCRIPTION = "sub1";
+
+export interface CommonOptions {
+  config: string;
+  logLevel?: string;
+}
+
+export async function configure(options: CommonOptions): Promise<{ config: Config; logger: Logger }> {
+  if (options.logLevel !== undefined && !(LOG_LEVELS as readonly string[]).includes(options.logLevel))
+    throw new UsageError(`--log-level ${options.logLevel}: use one of ${LOG_LEVELS.join(", ")}.`);
+  const config = await loadConfig(options.config, process.env);
+  const level = (options.logLevel as LogLevel | undefined) ?? config.log.level;
+  return { config, logger: createLogger(level, config.log.format) };
+}
+
+export function targetOf(config: Config): SqlServerTarget {
+  return parseConnectionString(config.ingester.connectionString);
+}
+
+/** `start` replaces the configuration's, for commands that look for one position. */
+export async function openSource(
+  { ingester }: Config,
+  logger: Logger,
+  stack: AsyncDisposableStack,
+  start?: IngesterConfig["start"],
+): Promise<SqlServerSource> {
+  const { SqlServerSource } = await import("../sources/sqlserver/source.ts");
+  const { values, bigints, decimals, binary } = ingester;
+  const source = new SqlServerSource({
+    target: parseConnectionString(ingester.connectionString),
+    tables: ingester.tables,
+    ingestQueue: ingester.queue.name,
+    destination: ingester.destination,
+    ordering: ingester.ordering,
+    values: { values, bigints, decimals, binary },
+    tableOptions: (table) => ({ ...tableSettings(ingester, table), ...(start && { start }) }),
+    maxConcurrentTables: ingester.maxConcurrentTables,
+    logger,
+  });
+  stack.defer(() => source.close());
+  return source;
+}
+
+export async function openCheckpoints({ ingester }: Config, stack: AsyncDisposableStack): Promise<CheckpointStore> {
+  const { checkpoints } = ingester;
+  let store: CheckpointStore;
+  if (checkpoints.type === "file") {
+    const { FileCheckpointStore } = await import("../sources/sqlserver/file-checkpoint-store.ts");
+    store = new FileCheckpointStore(checkpoints.path);
+  } else {
+    const { SqlServerCheckpointStore } = await import("../sources/sqlserver/checkpoint-store.ts");
+    store = new SqlServerCheckpointStore(parseConnectionString(ingester.connectionString), checkpoints.table);
+  }
+  stack.defer(() => store.close());
+  return store;
+}
+
+export async function openLocks(config: Config, logger: Logger, stack: AsyncDisposableStack): Promise<LockStore> {
+  const locks = await openLockStore(config.ingester.locks, logger);
+  stack.defer(() => locks.close());
+  return locks;
+}
+
+export async function openEndpoint(
+  endpoint: Endpoint,
+  logger: Logger,
+  stack: AsyncDisposableStack,
+): Promise<Transport> {
+  const transport = await openTransport(endpoint, logger);
+  stack.defer(() => transport.close());
+  return transport;
+}
+
+export function queueEntity(name: string): Entity {
+  return { kind: "queue", name };
+}
+
+export function topicEntity(name: string): Entity {
+  return { kind: "topic", name, subscription: SUBSCRIPTION };
+}
+
+export function openDeadLetterStore(config: Config): DeadLetterStore {
+  return new DeadLetterStore(config.deadLetters.path);
+}
+
+/** The topics of the tables that the configuration names outright; those of patterns are made when a message first names them. */
+export function knownDestinations(config: Config): string[] {
+  const { hosts, database } = targetOf(config);
+  const named = config.ingester.tables.filter((table) => !table.pattern);
+  return named.map(({ schema, table }) =>
+    destinationName({ host: hosts[0]!.server, database, schema, table }, config.ingester.destination),
+  );
+}
+
+export async function makeIngester(config: Config, logger: Logger, stack: AsyncDisposableStack): Promise<Ingester> {
+  const { ingester, router } = config;
+  const output = await openEndpoint(router.output, logger, stack);
+  return new Ingester({
+    source: await openSource(config, logger, stack),
+    checkpoints: await openCheckpoints(config, stack),
+    locks: await openLocks(config, logger, stack),
+    transport: await openEndpoint(ingester.queue.endpoint, logger, stack),
+    queue: queueEntity(ingester.queue.name),
+    destinations: { transport: output, entity: (table) => topicEntity(table.destination) },
+    settings: {
+      table: (table) => tableSettings(ingester, table),
+      messages: ingester.queue.messages,
+      onOversize: ingester.onOversize,
+      maxConcurrentTables: ingester.maxConcurrentTables,
+      maxBatchRows: ingester.maxBatchRows,
+      maxBatchBytes: ingester.maxBatchBytes,
+      maxInFlightBytes: ingester.maxInFlightBytes,
+    },
+    deadLetters: openDeadLetterStore(config),
+    logger,
+  });
+}
+
+export async function makeRouter(config: Config, logger: Logger, stack: AsyncDisposableStack): Promise<Router> {
+  const { source, output, onPoison } = config.router;
+  return new Router({
+    source: await openEndpoint(source.endpoint, logger, stack),
+    sourceEntity: queueEntity(source.name),
+    output: await openEndpoint(output, logger, stack),
+    destinations: knownDestinations(config),
+    onPoison,
+    maxInFlightBytes: config.ingester.maxInFlightBytes,
+    logger,
+  });
+}
