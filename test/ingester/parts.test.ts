@@ -1,0 +1,179 @@
+/** The small parts that the ingester is put together from, each by itself. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Message } from "../../src/change/message.ts";
+import { afterTransaction } from "../../src/change/position.ts";
+import { unlessAborted } from "../../src/ingester/abort.ts";
+import { BatchSizer } from "../../src/ingester/batch-sizer.ts";
+import { Budget } from "../../src/ingester/budget.ts";
+import { PollInterval } from "../../src/ingester/poll-interval.ts";
+import { lagSeconds } from "../../src/ingester/progress.ts";
+import { QuietCheckpoints } from "../../src/ingester/quiet-checkpoints.ts";
+import { Host, lsn, World } from "./world.ts";
+
+const never = new AbortController().signal;
+
+function messages(count: number, bytes: number): Message[] {
+  return Array.from({ length: count }, () => ({ id: "", key: "", body: Buffer.alloc(bytes), properties: {} }));
+}
+
+test("a batch sizer finds the rows that fill a batch, and follows when rows grow or shrink", () => {
+  const sizer = new BatchSizer({ maxRows: 1000, maxBytes: 100_000 });
+  const settle = (bytes: number) => {
+    for (let i = 0; i < 40; i++) sizer.measured(messages(10, bytes), 10 * bytes);
+  };
+  settle(500);
+  assert.ok(Math.abs(sizer.rows - 200) <= 1, `${sizer.rows} rows`);
+  settle(10_000);
+  assert.equal(sizer.rows, 10);
+  settle(10);
+  assert.equal(sizer.rows, 1000, "never above the most rows");
+  settle(5_000_000);
+  assert.equal(sizer.rows, 1, "a row larger than a batch goes alone");
+  assert.equal(sizer.expectedBytes, 5_000_000, "and the next may be as large");
+  settle(500);
+  assert.equal(sizer.expectedBytes, 100_000);
+});
+
+test("an empty batch says nothing about sizes", () => {
+  const sizer = new BatchSizer({ maxRows: 1000, maxBytes: 102_400 });
+  sizer.measured([], 0);
+  assert.equal(sizer.rows, 100);
+});
+
+test("a table's interval doubles no sooner than it is over, and a maximum below the base counts as the base", () => {
+  const interval = new PollInterval(5_000, 1_000, 0);
+  interval.nothing(5_000);
+  assert.equal(interval.current, 5_000);
+  const slow = new PollInterval(30_000, 600_000, 0);
+  for (let now = 2_000; now < 30_000; now += 2_000) slow.nothing(now);
+  assert.equal(slow.current, 30_000);
+  slow.nothing(30_000);
+  assert.equal(slow.current, 60_000);
+  slow.came(31_000);
+  assert.equal(slow.current, 30_000);
+});
+
+test("a budget is handed out first come, first served", async () => {
+  const budget = new Budget(10);
+  const order: string[] = [];
+  const take = async (amount: number, name: string) => {
+    const grant = await budget.take(amount, never);
+    order.push(name);
+    return grant;
+  };
+  const a = await budget.take(6, never);
+  const b = take(6, "b");
+  const c = take(1, "c");
+  await new Promise(setImmediate);
+  assert.deepEqual(order, [], "the small one does not overtake");
+  a.release();
+  a.release();
+  (await b).release();
+  (await c).release();
+  assert.deepEqual(order, ["b", "c"]);
+  assert.equal(budget.used, 0);
+});
+
+test("more than the whole budget is granted when nothing else is out, so the largest row passes", async () => {
+  const budget = new Budget(10);
+  const small = await budget.take(1, never);
+  let granted = false;
+  const large = budget.take(50, never).then((grant) => {
+    granted = true;
+    return grant;
+  });
+  await new Promise(setImmediate);
+  assert.equal(granted, false);
+  small.release();
+  const grant = await large;
+  const next = budget.take(1, never);
+  grant.resize(5);
+  (await next).release();
+});
+
+test("who gives up waiting for the budget makes room for those behind", async () => {
+  const budget = new Budget(10);
+  const held = await budget.take(5, never);
+  const impatient = new AbortController();
+  const large = budget.take(8, impatient.signal);
+  const behind = budget.take(3, never);
+  impatient.abort(new Error("enough"));
+  await assert.rejects(large, /enough/);
+  (await behind).release();
+  held.release();
+  await assert.rejects(budget.take(1, impatient.signal), /enough/);
+  assert.equal(budget.used, 0);
+});
+
+test("an abort leaves what goes on to itself, and its failure reaches nobody", async () => {
+  const abort = new AbortController();
+  const { promise, reject } = Promise.withResolvers<void>();
+  const waiting = unlessAborted(promise, abort.signal);
+  abort.abort(new Error("enough"));
+  await assert.rejects(waiting, /enough/);
+  reject(new Error("late"));
+  await new Promise(setImmediate);
+});
+
+test("the lag is the difference of two times that the server said", () => {
+  assert.equal(lagSeconds("2026-11-21T10:11:12.123", "2026-11-21T10:11:14.623"), 2.5);
+  assert.equal(lagSeconds(null, "2026-11-21T10:11:14.623"), undefined);
+});
+
+function quietWorld() {
+  const world = new World(["A", "B"]);
+  const host = new Host(world);
+  const store = host.checkpoints();
+  const tableA = world.table("A").table;
+  const checkpoint = (n: number) => ({ position: afterTransaction(lsn(n)), commitTime: null });
+  return { world, host, store, tableA, tableB: world.table("B").table, checkpoint };
+}
+
+test("a save waits for the quiet write that holds an older position of its table", async () => {
+  const { world, host, store, tableA, checkpoint } = quietWorld();
+  const { token } = await store.claim(tableA, 1);
+  const quiet = new QuietCheckpoints(store);
+  const slow = Promise.withResolvers<void>();
+  host.fault = (_, name, moment) =>
+    name.startsWith("checkpoints.saveAll") && moment === "before" ? slow.promise : undefined;
+  quiet.note(tableA, checkpoint(5), token, assert.fail);
+  const flushed = quiet.flush();
+  const saved = quiet.withdraw(tableA).then(() => store.save(tableA, checkpoint(9), token));
+  await new Promise(setImmediate);
+  slow.resolve();
+  await Promise.all([flushed, saved]);
+  assert.equal(world.position("A")?.startLsn, lsn(9));
+});
+
+test("a failed quiet write is made again with the next flush, with the newest notes", async () => {
+  const { world, host, store, tableA, tableB, checkpoint } = quietWorld();
+  const a = await store.claim(tableA, 1);
+  const b = await store.claim(tableB, 1);
+  const quiet = new QuietCheckpoints(store);
+  quiet.note(tableA, checkpoint(5), a.token, assert.fail);
+  quiet.note(tableB, checkpoint(5), b.token, assert.fail);
+  host.fault = () => new Error("down");
+  await assert.rejects(quiet.flush(), /down/);
+  host.fault = undefined;
+  quiet.note(tableB, checkpoint(7), b.token, assert.fail);
+  await quiet.flush();
+  assert.deepEqual([world.position("A")?.startLsn, world.position("B")?.startLsn], [lsn(5), lsn(7)]);
+  await quiet.flush();
+  assert.equal(host.count("checkpoints.saveAll"), 2, "nothing left, nothing asked");
+});
+
+test("a note that finds another owner tells who noted it, and leaves the others written", async () => {
+  const { world, store, tableA, tableB, checkpoint } = quietWorld();
+  const a = await store.claim(tableA, 1);
+  const b = await store.claim(tableB, 1);
+  await store.claim(tableA, 1);
+  const quiet = new QuietCheckpoints(store);
+  let fenced = 0;
+  quiet.note(tableA, checkpoint(5), a.token, () => fenced++);
+  quiet.note(tableB, checkpoint(5), b.token, assert.fail);
+  await quiet.flush();
+  assert.equal(fenced, 1);
+  assert.equal(world.position("A"), undefined);
+  assert.equal(world.position("B")?.startLsn, lsn(5));
+});
