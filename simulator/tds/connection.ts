@@ -245,7 +245,7 @@ export class Connection implements ResponseContext {
   }
 
   #write(packets: Buffer): boolean {
-    if (this.#state === "closed" || this.#socket.destroyed) return true;
+    if (this.#socket.destroyed) return false;
     if (this.#faulty.active) {
       this.#faulty.write(packets);
       return false;
@@ -254,6 +254,8 @@ export class Connection implements ResponseContext {
   }
 
   #drained(): Promise<void> {
+    // Whoever still writes yields to the events that tell it that the client is gone.
+    if (this.#socket.destroyed) return new Promise((resolve) => setImmediate(resolve));
     if (this.#faulty.active) return Promise.race([this.#faulty.drained(), this.#gone]);
     return this.#writable(this.#channel);
   }

@@ -29,9 +29,9 @@ export interface Prelogin {
 export function parsePrelogin(data: Buffer): Prelogin {
   const options = new Map<number, Buffer>();
   const reader = new ByteReader(data);
-  for (let token = reader.u8(), first = true; token !== TERMINATOR; token = reader.u8(), first = false) {
-    // 3.3.5: a PRELOGIN whose first option is not the version is no PRELOGIN.
-    if (first && token !== OPTION.version) throw new ProtocolError("PRELOGIN does not begin with the VERSION option");
+  // 3.3.5.1: a PRELOGIN whose first option is not the version is no PRELOGIN.
+  if (data[0] !== OPTION.version) throw new ProtocolError("PRELOGIN does not begin with the VERSION option");
+  for (let token = reader.u8(); token !== TERMINATOR; token = reader.u8()) {
     const offset = (reader.u8() << 8) | reader.u8();
     const length = (reader.u8() << 8) | reader.u8();
     if (offset + length > data.length) throw new ProtocolError(`PRELOGIN option ${token} reaches beyond the message`);
