@@ -54,8 +54,6 @@ export interface ReaderSurroundings {
     connection: SqlConnection,
     signal: AbortSignal,
   ): Promise<InstanceReading>;
-  /** The reader is no longer used. */
-  closed(reader: SqlServerChangeReader): void;
 }
 
 const SECONDARY_PAUSE_MS = 500;
@@ -117,15 +115,7 @@ export class SqlServerChangeReader implements ChangeReader {
     return { from, to };
   }
 
-  /** Somebody found that there is no change after `after` up to `upTo`: the position keeps up with the low watermark. */
-  provenQuiet(after: Position, upTo: Lsn): void {
-    const end = afterTransaction(upTo);
-    if (comparePositions(this.#position, after) !== 0 || comparePositions(end, after) <= 0) return;
-    if (isBetweenTransactions(this.#position)) this.#moveTo(end, null);
-  }
-
   close(): Promise<void> {
-    this.#source.closed(this);
     return Promise.resolve();
   }
 

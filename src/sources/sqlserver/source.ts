@@ -60,7 +60,6 @@ export class SqlServerSource implements Source {
   /** Asks for the maximum and the catalogue; never busy with changes. */
   readonly #watcher: SqlConnection;
   readonly #pool: ConnectionPool;
-  readonly #readers = new Set<SqlServerChangeReader>();
   readonly #facts = new WeakMap<object, SessionFacts>();
   /** By the change table's object id; made anew with the catalogue. */
   #readings = new Map<string, InstanceReading>();
@@ -146,7 +145,6 @@ export class SqlServerSource implements Source {
       const starts = now.flatMap(({ start }) => (start === null ? [] : [start]));
       const gap = starts.length > 0 && starts.every((start) => start > position.startLsn);
       if (moved || gap || captured.instances.some(({ objectId }) => hits.has(objectId))) changed.push(table);
-      else for (const reader of this.#readers) if (sameTable(reader.table, table)) reader.provenQuiet(position, upTo);
     }
     return changed;
   }
@@ -171,11 +169,8 @@ export class SqlServerSource implements Source {
       captured: (table, fresh, signal) => this.#captured(table, fresh, signal),
       reading: (table, captured, instance, connection, signal) =>
         this.#reading(table, captured, instance, connection, signal),
-      closed: (reader) => this.#readers.delete(reader),
     };
-    const reader = new SqlServerChangeReader(table, from, surroundings);
-    this.#readers.add(reader);
-    return reader;
+    return new SqlServerChangeReader(table, from, surroundings);
   }
 
   async close(): Promise<void> {
