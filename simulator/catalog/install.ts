@@ -1,0 +1,25 @@
+/** Gives an engine its catalogue. */
+import type { Engine } from "../engine/engine.ts";
+import { registerColumnViews } from "./columns.ts";
+import { registerConstraintViews } from "./constraints.ts";
+import { registerDatabaseViews } from "./databases.ts";
+import { registerDriverProcedures } from "./driver-procedures.ts";
+import { registerMetadataFunctions } from "./functions.ts";
+import { registerInformationSchema } from "./information-schema.ts";
+import { registerObjectViews } from "./objects.ts";
+import { registerPrincipalViews } from "./principals.ts";
+import { registerServerProcedures } from "./server-procedures.ts";
+import { registerServerViews } from "./server-views.ts";
+
+export function installCatalog(engine: Engine): void {
+  registerObjectViews(engine);
+  registerColumnViews(engine);
+  registerConstraintViews(engine);
+  registerDatabaseViews(engine);
+  registerPrincipalViews(engine);
+  registerServerViews(engine);
+  registerInformationSchema(engine);
+  registerMetadataFunctions(engine);
+  registerDriverProcedures(engine);
+  registerServerProcedures(engine);
+}
