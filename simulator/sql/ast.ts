@@ -22,6 +22,10 @@ export interface TypeName {
 // ---------------------------------------------------------------- expressions
 
 export type Expr =
+  /**
+   * `text`: a string's value; a number as written, except that money comes without its sign (`$1.5` is "1.5"); binary
+   * with its 0x. An integer beyond int's range is a decimal, as in SQL Server.
+   */
   | {
       kind: "literal";
       type: "int" | "decimal" | "float" | "money" | "string" | "nstring" | "binary" | "null";
@@ -50,7 +54,7 @@ export type Expr =
   | { kind: "case"; operand?: Expr; whens: { when: Cond | Expr; then: Expr }[]; else?: Expr }
   | { kind: "iif"; test: Cond; then: Expr; else: Expr }
   | { kind: "subquery"; query: Query }
-  /** DATEPART, DATENAME, DATEADD, DATEDIFF, DATETRUNC …: a call whose first argument is a bare date part. */
+  /** DATEPART, DATENAME, DATEADD, DATEDIFF, DATETRUNC …: a call whose first argument is a bare date part (lower case, "yy" stays "yy"). */
   | { kind: "datecall"; name: string; part: string; args: Expr[] }
   | { kind: "at_time_zone"; operand: Expr; zone: Expr }
   | { kind: "next_value"; sequence: ObjectName };
@@ -94,8 +98,13 @@ export interface Query {
   orderBy: OrderItem[];
   offset?: Expr;
   fetch?: Expr;
-  /** FOR XML / FOR JSON, raw words; the engine refuses what it does not know. */
-  forClause?: { kind: "xml" | "json"; mode: string; options: string[] };
+  /** FOR XML / FOR JSON; mode upper case, options upper case words as in "ROOT ( 'r' )"; the engine refuses what it does not know. */
+  forClause?: {
+    kind: "xml" | "json";
+    mode: string /** PATH('row'), RAW('row'): the name in parentheses */;
+    name?: string;
+    options: string[];
+  };
   /** OPTION (…) hints, raw; they change plans, not results (MAXRECURSION n is kept in text). */
   options: string[];
 }
@@ -173,6 +182,8 @@ export type Statement = { line: number } & (
       output?: Output;
       source: InsertSource;
     }
+  /** INSERT BULK, which bulk copy clients send before the rows; options upper case: "TABLOCK", "KEEP_NULLS". */
+  | { kind: "insert_bulk"; table: ObjectName; columns: { name: string; type: TypeName }[]; options: string[] }
   | {
       kind: "update";
       ctes: CommonTable[];
@@ -237,19 +248,30 @@ export type Statement = { line: number } & (
       where?: Cond;
     }
   | { kind: "create_schema"; name: string; authorization?: string }
-  | { kind: "create_database"; name: string }
+  | { kind: "create_database"; name: string; collation?: string }
   | {
       kind: "alter_database";
       name: string /** the words after the name, upper case for keywords, as written else */;
       text: string;
     }
-  | { kind: "create_view"; name: ObjectName; columns: string[]; query: Query; orAlter: boolean }
+  /** `text`: the statement as written; `mustExist`: ALTER VIEW (then orAlter is true too). So for procedures. */
+  | {
+      kind: "create_view";
+      name: ObjectName;
+      columns: string[];
+      query: Query;
+      orAlter: boolean;
+      mustExist?: boolean;
+      text?: string;
+    }
   | {
       kind: "create_procedure";
       name: ObjectName;
       parameters: ParameterDefinition[];
       body: Statement[];
       orAlter: boolean;
+      mustExist?: boolean;
+      text?: string;
     }
   | {
       kind: "create_user" | "create_login" | "create_role";
@@ -341,7 +363,8 @@ export interface ColumnDefinition {
   identity?: { seed: string; increment: string };
   /** undefined: as the table's other rules say (nullable, NOT NULL in a primary key). */
   nullable?: boolean;
-  default?: { name?: string; expr: Expr; text: string };
+  /** withValues: `ALTER TABLE … ADD c int NULL DEFAULT 1 WITH VALUES` fills the rows that exist. */
+  default?: { name?: string; expr: Expr; text: string; withValues?: boolean };
   rowGuid?: boolean;
   sparse?: boolean;
   /** MASKED WITH (FUNCTION = 'default()') */
@@ -356,7 +379,15 @@ export type TableConstraint =
       clustered?: boolean;
       columns: { name: string; descending: boolean }[];
     }
-  | { kind: "foreign_key"; name?: string; columns: string[]; references: ObjectName; referenced: string[] }
+  | {
+      kind: "foreign_key";
+      name?: string;
+      columns: string[];
+      references: ObjectName;
+      referenced: string[];
+      onDelete?: ReferentialAction;
+      onUpdate?: ReferentialAction;
+    }
   | { kind: "check"; name?: string; test: Cond; text: string }
   /** ALTER TABLE … ADD CONSTRAINT d DEFAULT e FOR c */
   | { kind: "default"; name?: string; expr: Expr; text: string; column: string }
@@ -367,6 +398,8 @@ export type TableConstraint =
       clustered: boolean;
       columns: { name: string; descending: boolean }[];
     };
+
+export type ReferentialAction = "no action" | "cascade" | "set null" | "set default";
 
 export type AlterTableAction =
   | { kind: "add"; columns: ColumnDefinition[]; constraints: TableConstraint[] }

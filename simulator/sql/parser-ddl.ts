@@ -1,0 +1,289 @@
+import type { AlterTableAction, ObjectName, Query, Statement } from "./ast.ts";
+import { statementList } from "./parser.ts";
+import {
+  alteredType,
+  indexColumns,
+  mask,
+  storageOptions,
+  type TableElements,
+  tableElement,
+  tableElements,
+} from "./parser-columns.ts";
+import { condition } from "./parser-conditions.ts";
+import { commonTables, wholeQuery } from "./parser-queries.ts";
+import { createPrincipal } from "./parser-security.ts";
+import { parameterDefinition } from "./parser-types.ts";
+import { SqlSyntaxError, UnsupportedSyntax } from "./syntax-error.ts";
+import type { TokenReader } from "./token-reader.ts";
+
+/** What begins with CREATE. */
+export function create(p: TokenReader, line: number): Statement {
+  const start = p.pos;
+  p.expect("CREATE");
+  const orAlter = p.acceptAll("OR", "ALTER");
+  switch (p.token.key) {
+    case "PROC":
+    case "PROCEDURE":
+      return procedure(p, line, start, orAlter, false);
+    case "VIEW":
+      return view(p, line, start, orAlter, false);
+    case "FUNCTION":
+    case "TRIGGER":
+      return module(p, line, start);
+  }
+  if (orAlter) p.fail();
+  switch (p.token.key) {
+    case "TABLE":
+      return createTable(p, line);
+    case "UNIQUE":
+    case "CLUSTERED":
+    case "NONCLUSTERED":
+    case "INDEX":
+      return createIndex(p, line);
+    case "SCHEMA":
+      return createSchema(p, line, start);
+    case "DATABASE":
+      return createDatabase(p, line);
+    case "USER":
+    case "LOGIN":
+    case "ROLE":
+      return createPrincipal(p, line);
+    default:
+      return unsupported(p, line, start, 2);
+  }
+}
+
+/** What begins with ALTER, but roles. */
+export function alter(p: TokenReader, line: number): Statement {
+  const start = p.pos;
+  p.expect("ALTER");
+  switch (p.token.key) {
+    case "TABLE":
+      return alterTable(p, line);
+    case "DATABASE":
+      return alterDatabase(p, line, start);
+    case "PROC":
+    case "PROCEDURE":
+      return procedure(p, line, start, true, true);
+    case "VIEW":
+      return view(p, line, start, true, true);
+    case "FUNCTION":
+    case "TRIGGER":
+      return module(p, line, start);
+    default:
+      return unsupported(p, line, start, 2);
+  }
+}
+
+/** A statement that the tree has no node for, named by its first words. */
+export function unsupported(p: TokenReader, line: number, start: number, words: number): Statement {
+  let named = start;
+  while (named < start + words && p.tokens[named]!.kind !== "end" && p.tokens[named]!.key.length > 1) named++;
+  p.seek(Math.max(named, start + 1));
+  const what = p.rawFrom(start);
+  // `ALTER INDEX i ON t SET (…)`: SET is a statement of its own only when it begins one.
+  if (words > 1 && p.atIdentifier()) p.nameParts();
+  p.accept("SET");
+  p.skipStatement(start);
+  return { line, kind: "unsupported", what };
+}
+
+/** Error 111: some objects are made by the only statement of a batch. */
+function onlyFirst(p: TokenReader, start: number, what: string): void {
+  if (p.tokens.findIndex((token) => token.key !== ";") === start) return;
+  throw new SqlSyntaxError(111, `'${what}' must be the first statement in a query batch.`, p.tokens[start]!.line);
+}
+
+function createTable(p: TokenReader, line: number): Statement {
+  p.expect("TABLE");
+  const name = p.objectName();
+  if (p.at("AS")) throw new UnsupportedSyntax("CREATE TABLE … AS");
+  const { columns, constraints } = tableElements(p);
+  if (p.at("AS")) throw new UnsupportedSyntax("CREATE TABLE … AS");
+  storageOptions(p);
+  return { line, kind: "create_table", name, columns, constraints };
+}
+
+function createIndex(p: TokenReader, line: number): Statement {
+  const unique = p.accept("UNIQUE");
+  const clustered = p.accept("CLUSTERED");
+  if (!clustered) p.accept("NONCLUSTERED");
+  if (p.at("COLUMNSTORE")) throw new UnsupportedSyntax("CREATE COLUMNSTORE INDEX");
+  p.expect("INDEX");
+  const name = p.identifier();
+  p.expect("ON");
+  const table = p.objectName();
+  const columns = indexColumns(p);
+  const include = p.accept("INCLUDE") ? p.columnNames() : [];
+  const where = p.accept("WHERE") ? condition(p) : undefined;
+  storageOptions(p);
+  const statement: Statement = { line, kind: "create_index", name, unique, clustered, table, columns, include };
+  if (where !== undefined) statement.where = where;
+  return statement;
+}
+
+function createSchema(p: TokenReader, line: number, start: number): Statement {
+  p.expect("SCHEMA");
+  const name = p.at("AUTHORIZATION") ? undefined : p.identifier();
+  const authorization = p.accept("AUTHORIZATION") ? p.identifier() : undefined;
+  // A schema without a name is called after its owner.
+  const statement: Statement = { line, kind: "create_schema", name: name ?? authorization! };
+  if (authorization !== undefined) statement.authorization = authorization;
+  onlyFirst(p, start, "CREATE SCHEMA");
+  // What follows at once belongs to the schema: `CREATE SCHEMA s CREATE TABLE t (…)` makes s.t.
+  if (["CREATE", "GRANT", "DENY", "REVOKE"].includes(p.token.key))
+    throw new UnsupportedSyntax("CREATE SCHEMA with elements");
+  return statement;
+}
+
+function createDatabase(p: TokenReader, line: number): Statement {
+  const start = p.pos;
+  p.expect("DATABASE");
+  if (p.at("SCOPED") || p.at("AUDIT") || p.at("ENCRYPTION")) return unsupported(p, line, start - 1, 3);
+  const statement: Statement = { line, kind: "create_database", name: p.identifier() };
+  const from = p.pos;
+  p.skipStatement(start);
+  for (let i = from; i < p.pos; i++) {
+    const key = p.tokens[i]!.key;
+    if (key === "COLLATE") statement.collation = p.tokens[i + 1]!.text;
+    const next = p.tokens[i + 1]!.key;
+    if ((key === "FOR" && next.startsWith("ATTACH")) || (key === "AS" && (next === "SNAPSHOT" || next === "COPY"))) {
+      throw new UnsupportedSyntax(`CREATE DATABASE ${key} ${next}`);
+    }
+  }
+  return statement;
+}
+
+function alterDatabase(p: TokenReader, line: number, start: number): Statement {
+  p.expect("DATABASE");
+  if (p.at("SCOPED") || p.at("AUDIT") || p.at("ENCRYPTION")) return unsupported(p, line, start, 3);
+  const current = p.accept("CURRENT");
+  const name = current ? "CURRENT" : p.identifier();
+  const from = p.pos;
+  if (p.atEnd || p.at(";")) p.fail();
+  p.advance();
+  p.skipStatement(start);
+  // The new name of MODIFY NAME is the one bare word whose case matters.
+  const renamed = p.tokens[from]!.key === "MODIFY" && p.tokens[from + 1]!.key === "NAME" && p.previous.kind === "word";
+  if (!renamed) return { line, kind: "alter_database", name, text: p.rawFrom(from) };
+  return { line, kind: "alter_database", name, text: `MODIFY NAME = ${p.previous.text}` };
+}
+
+function alterTable(p: TokenReader, line: number): Statement {
+  const start = p.pos;
+  p.expect("TABLE");
+  const name = p.objectName();
+  return { line, kind: "alter_table", name, action: alterTableAction(p, start) };
+}
+
+/** https://learn.microsoft.com/sql/t-sql/statements/alter-table-transact-sql */
+function alterTableAction(p: TokenReader, start: number): AlterTableAction {
+  const first = p.token;
+  // WITH NOCHECK only says whether present rows are held against a new constraint.
+  if (p.at("WITH") && (p.peek().key === "CHECK" || p.peek().key === "NOCHECK") && p.peek(2).key === "ADD") {
+    p.seek(p.pos + 2);
+  }
+  if (p.at("ADD") && p.peek().key !== "PERIOD") {
+    p.advance();
+    const elements: TableElements = { columns: [], constraints: [] };
+    do tableElement(p, elements);
+    while (p.accept(","));
+    return { kind: "add", ...elements };
+  }
+  if (p.at("DROP") && p.peek().key !== "PERIOD") {
+    p.advance();
+    return dropElements(p);
+  }
+  if (p.atAll("ALTER", "COLUMN")) {
+    p.seek(p.pos + 2);
+    return alterColumn(p);
+  }
+  if (p.atEnd || p.at(";")) p.fail();
+  p.advance();
+  p.skipStatement(start);
+  return { kind: "other", text: p.sourceFrom(first) };
+}
+
+function dropElements(p: TokenReader): AlterTableAction {
+  const columns: string[] = [];
+  const constraints: string[] = [];
+  let ifExists = false;
+  let into = constraints;
+  p.list(() => {
+    // One keyword goes for all names up to the next.
+    if (p.accept("COLUMN")) into = columns;
+    else if (p.accept("CONSTRAINT")) into = constraints;
+    if (p.acceptAll("IF", "EXISTS")) ifExists = true;
+    into.push(p.identifier());
+    storageOptions(p);
+  });
+  return { kind: "drop", columns, constraints, ifExists };
+}
+
+function alterColumn(p: TokenReader): AlterTableAction {
+  const column = p.identifier();
+  if (p.at("ADD") || p.at("DROP")) {
+    const add = p.advance().key === "ADD";
+    if (!p.accept("MASKED")) throw new UnsupportedSyntax(`ALTER COLUMN … ${add ? "ADD" : "DROP"} ${p.near()}`);
+    return add ? { kind: "alter_column_masking", column, mask: mask(p) } : { kind: "alter_column_masking", column };
+  }
+  const altered: AlterTableAction = { kind: "alter_column", column, ...alteredType(p) };
+  storageOptions(p);
+  return altered;
+}
+
+function view(p: TokenReader, line: number, start: number, orAlter: boolean, mustExist: boolean): Statement {
+  p.expect("VIEW");
+  const name = p.objectName();
+  onlyFirst(p, start, `${mustExist ? "ALTER" : "CREATE"} VIEW`);
+  const columns = p.at("(") ? p.columnNames() : [];
+  if (p.accept("WITH")) p.list(() => p.expectOne("SCHEMABINDING", "VIEW_METADATA", "ENCRYPTION"));
+  p.expect("AS");
+  const query: Query = wholeQuery(p, commonTables(p));
+  p.acceptAll("WITH", "CHECK", "OPTION");
+  const statement: Statement = { line, kind: "create_view", name, columns, query, orAlter };
+  statement.text = p.sourceFrom(p.tokens[start]!);
+  if (mustExist) statement.mustExist = true;
+  return statement;
+}
+
+/** A procedure, whose body is all that is left of the batch. */
+function procedure(p: TokenReader, line: number, start: number, orAlter: boolean, mustExist: boolean): Statement {
+  p.expectOne("PROC", "PROCEDURE");
+  const name: ObjectName = p.objectName();
+  onlyFirst(p, start, "CREATE/ALTER PROCEDURE");
+  if (p.at(";") && p.peek().kind === "int") p.seek(p.pos + 2);
+  const enclosed = p.accept("(");
+  const parameters = p.token.kind === "variable" ? p.list(() => parameterDefinition(p)) : [];
+  if (enclosed) p.expect(")");
+  if (p.accept("WITH")) {
+    p.list(() => {
+      if (
+        p
+          .expectOne("RECOMPILE", "ENCRYPTION", "NATIVE_COMPILATION", "SCHEMABINDING", "EXECUTE", "EXEC")
+          .startsWith("EXEC")
+      ) {
+        p.expect("AS");
+        if (p.token.kind === "string") p.advance();
+        else p.identifier();
+      }
+    });
+  }
+  p.acceptAll("FOR", "REPLICATION");
+  p.expect("AS");
+  if (p.at("EXTERNAL")) throw new UnsupportedSyntax("CREATE PROCEDURE … AS EXTERNAL");
+  const body = statementList(p, undefined);
+  if (body.length === 0 || !p.atEnd) p.fail();
+  const statement: Statement = { line, kind: "create_procedure", name, parameters, body, orAlter };
+  statement.text = p.sourceFrom(p.tokens[start]!);
+  if (mustExist) statement.mustExist = true;
+  return statement;
+}
+
+/** Functions and triggers take the rest of the batch, as procedures do. */
+function module(p: TokenReader, line: number, start: number): Statement {
+  const what = `${p.tokens[start]!.key} ${p.advance().key}`;
+  onlyFirst(p, start, what);
+  while (!p.atEnd) p.advance();
+  return { line, kind: "unsupported", what };
+}

@@ -1,0 +1,162 @@
+import type { Statement } from "./ast.ts";
+import { tableElements } from "./parser-columns.ts";
+import { unsupported } from "./parser-ddl.ts";
+import { expression } from "./parser-expressions.ts";
+import { assignOp, wholeQuery } from "./parser-queries.ts";
+import { typeName } from "./parser-types.ts";
+import { SqlSyntaxError, UnsupportedSyntax } from "./syntax-error.ts";
+import type { TokenReader } from "./token-reader.ts";
+
+type Declared = (Statement & { kind: "declare" })["variables"][number];
+
+/** DECLARE of variables, table variables and cursors; a list that mixes tables in becomes a block. */
+export function declare(p: TokenReader, line: number): Statement {
+  p.expect("DECLARE");
+  if (p.token.kind !== "variable") return declareCursor(p, line);
+  const statements: Statement[] = [];
+  let variables: Declared[] = [];
+  const flush = () => {
+    if (variables.length > 0) statements.push({ line, kind: "declare", variables });
+    variables = [];
+  };
+  p.list(() => {
+    const name = p.variable();
+    p.accept("AS");
+    if (p.accept("TABLE")) {
+      flush();
+      statements.push({ line, kind: "declare_table", name, ...tableElements(p) });
+      return;
+    }
+    if (p.at("CURSOR")) throw new UnsupportedSyntax("a cursor variable");
+    const variable: Declared = { name, type: typeName(p) };
+    if (p.accept("=")) variable.value = expression(p);
+    variables.push(variable);
+  });
+  flush();
+  return statements.length === 1 ? statements[0]! : { line, kind: "block", body: statements };
+}
+
+/** https://learn.microsoft.com/sql/t-sql/language-elements/declare-cursor-transact-sql */
+function declareCursor(p: TokenReader, line: number): Statement {
+  const name = p.identifier();
+  const options: string[] = [];
+  while (p.at("INSENSITIVE") || p.at("SCROLL")) options.push(p.advance().key);
+  p.expect("CURSOR");
+  while (p.token.kind === "word") options.push(p.advance().key);
+  p.expect("FOR");
+  const query = wholeQuery(p);
+  if (p.acceptAll("FOR", "READ", "ONLY")) {
+    options.push("READ_ONLY");
+  } else if (p.acceptAll("FOR", "UPDATE")) {
+    options.push("FOR UPDATE");
+    if (p.accept("OF")) p.list(() => p.identifier());
+  }
+  return { line, kind: "declare_cursor", name, query, options };
+}
+
+export function cursorStatement(p: TokenReader, line: number): Statement {
+  const start = p.pos;
+  const action = p.expectOne("OPEN", "CLOSE", "DEALLOCATE").toLowerCase() as "open" | "close" | "deallocate";
+  if (["SYMMETRIC", "MASTER", "ALL"].includes(p.token.key) && p.peek().kind !== "end" && p.peek().key !== ";") {
+    return unsupported(p, line, start, 3);
+  }
+  return { line, kind: "cursor", action, name: cursorName(p) };
+}
+
+function cursorName(p: TokenReader): string {
+  if (p.at("GLOBAL") && (p.peek().kind === "word" || p.peek().kind === "quoted")) p.advance();
+  return p.token.kind === "variable" ? p.variable() : p.identifier();
+}
+
+export function fetch(p: TokenReader, line: number): Statement {
+  p.expect("FETCH");
+  let direction: "next" | "prior" | "first" | "last" = "next";
+  if (p.at("ABSOLUTE") || p.at("RELATIVE")) throw new UnsupportedSyntax(`FETCH ${p.token.key}`);
+  if (["NEXT", "PRIOR", "FIRST", "LAST"].includes(p.token.key)) {
+    direction = p.advance().key.toLowerCase() as typeof direction;
+    p.expect("FROM");
+  } else {
+    p.accept("FROM");
+  }
+  const cursor = cursorName(p);
+  const into = p.accept("INTO") ? p.list(() => p.variable()) : [];
+  return { line, kind: "fetch", cursor, direction, into };
+}
+
+/** Options that are ON or OFF, several of which one SET may name. https://learn.microsoft.com/sql/t-sql/statements/set-statements-transact-sql */
+const SWITCHES: ReadonlySet<string> = new Set(
+  `ANSI_DEFAULTS ANSI_NULL_DFLT_OFF ANSI_NULL_DFLT_ON ANSI_NULLS ANSI_PADDING ANSI_WARNINGS ARITHABORT ARITHIGNORE
+  CONCAT_NULL_YIELDS_NULL CURSOR_CLOSE_ON_COMMIT DISABLE_DEF_CNST_CHK FMTONLY FORCEPLAN IMPLICIT_TRANSACTIONS NOCOUNT
+  NOEXEC NO_BROWSETABLE NUMERIC_ROUNDABORT PARSEONLY QUOTED_IDENTIFIER REMOTE_PROC_TRANSACTIONS SHOWPLAN_ALL
+  SHOWPLAN_TEXT SHOWPLAN_XML XACT_ABORT`.split(/\s+/),
+);
+
+const VALUES: ReadonlySet<string> = new Set(
+  `CONTEXT_INFO DATEFIRST DATEFORMAT DEADLOCK_PRIORITY FIPS_FLAGGER LANGUAGE LOCK_TIMEOUT QUERY_GOVERNOR_COST_LIMIT ROWCOUNT
+  TEXTSIZE`.split(/\s+/),
+);
+
+export function set(p: TokenReader, line: number): Statement {
+  p.expect("SET");
+  if (p.token.kind === "variable") return setVariable(p, line);
+  switch (p.token.key) {
+    case "TRANSACTION":
+      p.expectAll("TRANSACTION", "ISOLATION", "LEVEL");
+      return { line, kind: "set_isolation", level: isolationLevel(p) };
+    case "IDENTITY_INSERT": {
+      p.advance();
+      const table = p.objectName();
+      return { line, kind: "set_option", option: "IDENTITY_INSERT", value: p.expectOne("ON", "OFF"), table };
+    }
+    case "STATISTICS":
+      p.advance();
+      return switches(p, line, () => `STATISTICS ${p.expectOne("IO", "TIME", "XML", "PROFILE")}`);
+    case "OFFSETS":
+      throw new UnsupportedSyntax("SET OFFSETS");
+  }
+  if (VALUES.has(p.token.key)) {
+    const option = p.advance().key;
+    return { line, kind: "set_option", option, value: optionValue(p) };
+  }
+  return switches(p, line, () => {
+    const token = p.token;
+    if (!SWITCHES.has(token.key)) {
+      if (token.kind !== "word") p.fail();
+      throw new SqlSyntaxError(195, `'${token.text}' is not a recognized SET option.`, token.line, 5);
+    }
+    return p.advance().key;
+  });
+}
+
+/** `SET ANSI_NULLS, QUOTED_IDENTIFIER ON`: one statement an option, in a block when there are several. */
+function switches(p: TokenReader, line: number, option: () => string): Statement {
+  const options = p.list(option);
+  const value = p.expectOne("ON", "OFF");
+  const body = options.map((name): Statement => ({ line, kind: "set_option", option: name, value }));
+  return body.length === 1 ? body[0]! : { line, kind: "block", body };
+}
+
+function optionValue(p: TokenReader): string {
+  const sign = p.accept("-") ? "-" : "";
+  const { kind } = p.token;
+  if (kind === "end" || kind === "symbol" || (kind === "reserved" && !p.at("OFF"))) p.fail();
+  return sign + p.advance().text;
+}
+
+function setVariable(p: TokenReader, line: number): Statement {
+  const name = p.variable();
+  if (p.at(".") || p.at("::")) throw new UnsupportedSyntax("a method call on a variable");
+  const op = assignOp(p);
+  if (p.at("CURSOR")) throw new UnsupportedSyntax("a cursor variable");
+  return { line, kind: "set_variable", name, op, value: expression(p) };
+}
+
+function isolationLevel(p: TokenReader): (Statement & { kind: "set_isolation" })["level"] {
+  if (p.accept("READ"))
+    return p.expectOne("UNCOMMITTED", "COMMITTED") === "COMMITTED" ? "read committed" : "read uncommitted";
+  if (p.accept("REPEATABLE")) {
+    p.expect("READ");
+    return "repeatable read";
+  }
+  return p.expectOne("SNAPSHOT", "SERIALIZABLE") === "SNAPSHOT" ? "snapshot" : "serializable";
+}
