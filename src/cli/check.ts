@@ -35,7 +35,8 @@ async function checkSource(config: Config): Promise<Finding[]> {
   await using stack = new AsyncDisposableStack();
   try {
     const source = await openSource(config, silent, stack);
-    return await source.check({ checkpointsInDatabase: config.ingester.checkpoints.type === "sqlserver" });
+    const { checkpoints } = config.ingester;
+    return await source.check({ checkpointTable: checkpoints.type === "sqlserver" ? checkpoints.table : undefined });
   } catch (error) {
     return [failure("database", error)];
   }

@@ -21,13 +21,6 @@ import { type ConnectionTimes, type Parameter, SqlConnection } from "./connectio
 import type { SqlServerTarget } from "./connection-string.ts";
 import { quoteName, quoteText } from "./quote.ts";
 
-export interface SqlServerCheckpointStoreOptions {
-  target: SqlServerTarget;
-  /** `cdc_offsets`, or `schema.table`. */
-  table: string;
-  times?: Partial<ConnectionTimes>;
-}
-
 /** Two processes made the same table or column at once; one row twice. The second try finds it. */
 const RACES = new Set([2705, 2714, 2627, 2601]);
 const MOST_TRIES = 5;
@@ -42,7 +35,8 @@ export class SqlServerCheckpointStore implements CheckpointStore {
   /** As it was written. */
   readonly #name: string;
 
-  constructor({ target, table, times }: SqlServerCheckpointStoreOptions) {
+  /** `table`: `cdc_offsets`, or `schema.table`. */
+  constructor(target: SqlServerTarget, table: string, times: Partial<ConnectionTimes> = {}) {
     // A read-only replica takes no checkpoints, even where the changes are read from one.
     this.#connection = new SqlConnection({ ...target, applicationIntent: "ReadWrite" }, times);
     const parts = table.split(".");

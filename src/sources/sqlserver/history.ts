@@ -64,7 +64,7 @@ export function gapError(table: TableName, checkpoint: Lsn, lowWatermark: Lsn): 
     checkpoint,
     lowWatermark,
     `CDC's clean-up removed them before they were read. To go on with what is left, set on_gap = "skip", or run: ` +
-      `dstream checkpoints set ${checkpointKey(table)} ${lowWatermark}. To have more time, raise the retention: ` +
+      `dstream checkpoints rewind ${checkpointKey(table)} --lsn ${lowWatermark}. To have more time, raise the retention: ` +
       "EXEC sys.sp_cdc_change_job @job_type = N'cleanup', @retention = <minutes>.",
   );
 }
@@ -72,6 +72,6 @@ export function gapError(table: TableName, checkpoint: Lsn, lowWatermark: Lsn): 
 function historyAdvice(table: TableName): string {
   return (
     "Consumers may hold changes that the database no longer has. Decide from where to go on, and say so: " +
-    `dstream checkpoints rewind ${checkpointKey(table)} <an LSN or a time before the two histories part>.`
+    `dstream checkpoints rewind ${checkpointKey(table)} --time <a time before the two histories part>, or --lsn <LSN>.`
   );
 }

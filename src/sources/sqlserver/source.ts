@@ -19,11 +19,13 @@ import type { CapturedTable, CaptureInstance } from "./capture-instance.ts";
 import { readCatalog, readRecoveryFork } from "./catalog.ts";
 import { ChangeQuery } from "./change-query.ts";
 import { notProcessed, type ReaderSurroundings, SqlServerChangeReader } from "./change-reader.ts";
+import { checkSqlServer } from "./checks.ts";
 import { type ConnectionTimes, SqlConnection } from "./connection.ts";
 import { ConnectionPool } from "./connection-pool.ts";
 import type { SqlServerTarget } from "./connection-string.ts";
+import type { Finding } from "./finding.ts";
 import type { InstanceReading } from "./instance-reading.ts";
-import { lsnBefore, lsnOrNull } from "./lsn.ts";
+import { lsnBefore, lsnBytes, lsnOrNull } from "./lsn.ts";
 import { chosenColumns, RowDecoder, RowFields } from "./row-decoder.ts";
 import { localText, readServerTime, type ServerTime } from "./server-time.ts";
 import { startPosition } from "./start.ts";
@@ -160,6 +162,25 @@ export class SqlServerSource implements Source {
     const low = lsnOrNull(sets[0]!.rows[0]![0]);
     if (low === null) throw notProcessed(table);
     return startPosition(this.#watcher, table, this.#tableOptions(table).start, low, this.#options.logger, signal);
+  }
+
+  /** The commit time of an LSN, as Checkpoint.commitTime; null where the database has none for it. */
+  async commitTime(lsn: Lsn, signal: AbortSignal): Promise<string | null> {
+    const { sets } = await this.#watcher.query(
+      "SELECT tran_end_time FROM cdc.lsn_time_mapping WHERE start_lsn = @lsn",
+      [{ name: "lsn", type: "binary10", value: lsnBytes(lsn) }],
+      signal,
+      { doing: "asking for a commit time" },
+    );
+    const time = sets[0]!.rows[0]?.[0] as Date | null | undefined;
+    return time ? localText(time) : null;
+  }
+
+  /** Looks at everything that change data capture needs, and changes nothing. `checkpointTable`: where it is kept in the database. */
+  async check(options: { checkpointTable?: string | undefined } = {}): Promise<Finding[]> {
+    const { target, tables, tableOptions, ordering, times } = this.#options;
+    const optional = { ...(tableOptions && { tableOptions }), ...(ordering && { ordering }), ...(times && { times }) };
+    return await checkSqlServer({ target, tables, ...optional, ...options }, this.#closed.signal);
   }
 
   reader(table: SourceTable, from: Checkpoint): ChangeReader {
