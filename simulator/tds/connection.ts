@@ -70,7 +70,10 @@ export interface ConnectionSettings {
   readonly encryption: EncryptionPolicy;
   /** Only TDS 8.0 is let in. */
   readonly strict: boolean;
+  /** For TDS 8.0. */
   readonly secureContext: SecureContext;
+  /** For TLS inside TDS 7: no TLS 1.3, which still says something after the handshake that PRELOGIN packets wrap. */
+  readonly tunnelContext: SecureContext;
   /** Where the client leaves it to the server. */
   readonly packetSize: number;
   readonly onProblem: (problem: Error) => void;
@@ -204,7 +207,7 @@ export class Connection implements ResponseContext {
     this.#strict = true;
     this.#socket.pause();
     this.#socket.unshift(chunk);
-    this.#startTls(this.#socket, { ALPNProtocols: ["tds/8.0"] });
+    this.#startTls(this.#socket, { secureContext: this.#settings.secureContext, ALPNProtocols: ["tds/8.0"] });
   }
 
   #startTunnel(): void {
@@ -212,16 +215,11 @@ export class Connection implements ResponseContext {
       write: (bytes) => this.#socket.write(bytes),
       drained: () => this.#writable(this.#socket),
     });
-    // TDS 7 ends its handshake with a message of the server; TLS 1.3 sends more after it.
-    this.#startTls(this.#tunnel, { maxVersion: "TLSv1.2" });
+    this.#startTls(this.#tunnel, { secureContext: this.#settings.tunnelContext });
   }
 
-  #startTls(over: Socket | TlsTunnel, options: { ALPNProtocols?: string[]; maxVersion?: "TLSv1.2" }): void {
-    const tls = new TLSSocket(over as Socket, {
-      isServer: true,
-      secureContext: this.#settings.secureContext,
-      ...options,
-    });
+  #startTls(over: Socket | TlsTunnel, options: { secureContext: SecureContext; ALPNProtocols?: string[] }): void {
+    const tls = new TLSSocket(over as Socket, { isServer: true, ...options });
     this.#tls = tls;
     tls.on("data", (bytes: Buffer) => this.#guard(() => this.#reader.push(bytes)));
     tls.on("end", () => this.#socket.end());

@@ -50,14 +50,15 @@ export class TdsServer {
     if (!(packetSize >= MIN_PACKET_SIZE && packetSize <= MAX_PACKET_SIZE)) {
       throw new Error(`packetSize ${packetSize} is not between ${MIN_PACKET_SIZE} and ${MAX_PACKET_SIZE}`);
     }
-    this.certificate = options.certificate ?? selfSignedCertificate();
+    const { key, cert } = (this.certificate = options.certificate ?? selfSignedCertificate());
     this.#settings = {
       engine,
       serverName: options.serverName ?? hostname().toUpperCase(),
       version: parseVersion(options.serverVersion ?? "16.0.4135"),
       encryption: encryption === "strict" ? "required" : encryption,
       strict: encryption === "strict",
-      secureContext: createSecureContext({ key: this.certificate.key, cert: this.certificate.cert }),
+      secureContext: createSecureContext({ key, cert }),
+      tunnelContext: createSecureContext({ key, cert, maxVersion: "TLSv1.2" }),
       packetSize,
       onProblem: options.onProblem ?? (() => {}),
     };

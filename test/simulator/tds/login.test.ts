@@ -55,6 +55,18 @@ for (const encryption of ["strict", "off"] as const) {
   });
 }
 
+test("TLS inside TDS ends at 1.2, since TLS 1.3 speaks after its handshake; TDS 8.0 uses 1.3", async () => {
+  await using on = await bench();
+  interface Private {
+    messageIo: { socket: { getProtocol(): string }; securePair?: { cleartext: { getProtocol(): string } } };
+  }
+  const ca = { cryptoCredentialsDetails: { ca: on.server.certificate.cert }, serverName: "localhost" };
+  const inside = (await on.connect({ encrypt: true, ...ca })) as unknown as Private;
+  assert.equal(inside.messageIo.securePair!.cleartext.getProtocol(), "TLSv1.2");
+  const strict = (await on.connect({ encrypt: "strict", ...ca })) as unknown as Private;
+  assert.equal(strict.messageIo.socket.getProtocol(), "TLSv1.3");
+});
+
 test("a client that does not know the certificate ends the handshake, and the server goes on", async () => {
   await using on = await bench();
   await assert.rejects(on.connect({ encrypt: true, trustServerCertificate: false }), /certificate/);
