@@ -36,7 +36,7 @@ async function checkSource(config: Config): Promise<Finding[]> {
   try {
     const source = await openSource(config, silent, stack);
     const { checkpoints } = config.ingester;
-    return await source.check({ checkpointTable: checkpoints.type === "sqlserver" ? checkpoints.table : undefined });
+    return await source.check(checkpoints.type === "sqlserver" ? { checkpointTable: checkpoints.table } : {});
   } catch (error) {
     return [failure("database", error)];
   }

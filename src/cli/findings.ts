@@ -1,14 +1,8 @@
 /** Prints what `dstream check` found: a table, and under each finding its fix. */
 import { styleText } from "node:util";
+import type { Finding } from "../sources/sqlserver/finding.ts";
 
-export interface Finding {
-  severity: "error" | "warning" | "info" | "ok";
-  /** What was looked at: "database TestDB", "table dbo.Persons", "queue ingest-queue". */
-  subject: string;
-  message: string;
-  /** The exact T-SQL or setting. */
-  fix?: string | undefined;
-}
+export type { Finding };
 
 const LABELS = { error: "ERROR", warning: "WARN", info: "INFO", ok: "OK" } as const;
 const COLOURS = { error: "red", warning: "yellow", info: "cyan", ok: "green" } as const;
