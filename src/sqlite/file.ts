@@ -334,7 +334,7 @@ function translate(error: unknown, doing: string): unknown {
   const fault = (kind: FileError["kind"], what: string, advice: string) =>
     new FileError(kind, `Cannot ${doing}: ${what}.`, { advice, cause: error });
   if (code === "ENOSPC") return fault("full", "no space left on the disk", "Free some space on its disk.");
-  if (code === "EACCES" || code === "EPERM" || code === "EROFS" || code === "ENOTDIR" || code === "EISDIR") {
+  if (code === "EACCES" || code === "EPERM" || code === "EROFS" || code === "ENOTDIR" || code === "EEXIST") {
     return fault("unusable", `the file system says ${code}`, "Name a path that this user may write to.");
   }
   if (errcode === undefined) return error;

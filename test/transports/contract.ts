@@ -1,0 +1,348 @@
+/** What transport.ts promises, as tests that every transport which is received from runs. */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { appendFile, mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface, type Interface } from "node:readline";
+import { after, describe, test } from "node:test";
+import { type Message, messageSize } from "../../src/change/message.ts";
+import { TransportError } from "../../src/errors.ts";
+import type { Delivery, Entity, Receiver, Transport } from "../../src/transports/transport.ts";
+import type { Opener, Task } from "./contract-child.ts";
+
+export interface TransportUnderTest {
+  name: string;
+  /** How this and other processes open a new, empty system (or corner of one). */
+  place(lease: "long" | "short"): Promise<Opener>;
+  open(options: unknown): Promise<Transport>;
+}
+
+const QUEUE: Entity = { kind: "queue", name: "ingest-queue" };
+const TOPIC: Entity = { kind: "topic", name: "server.database.persons.events", subscription: "sub1" };
+
+export function transportContract(subject: TransportUnderTest): void {
+  const cleanups: (() => Promise<unknown>)[] = [];
+  after(async () => {
+    for (const cleanup of cleanups.reverse()) await cleanup();
+  });
+
+  async function start(lease: "long" | "short" = "long", entity: Entity = QUEUE) {
+    const opener = await subject.place(lease);
+    const open = async () => {
+      const transport = await subject.open(opener.options);
+      cleanups.push(() => transport.close());
+      return transport;
+    };
+    const transport = await open();
+    await transport.ensure(entity);
+    const sender = await transport.sender(entity);
+    const receiver = await transport.receiver(entity);
+    const child = (task: Task, at: Entity = entity) => {
+      const process = new Child(opener, at, task);
+      cleanups.push(() => process.kill());
+      return process;
+    };
+    return { transport, open, sender, receiver, child };
+  }
+
+  describe(`${subject.name} keeps the transport contract`, { concurrency: 3 }, () => {
+    test("what was acknowledged is there although the sender was killed right after", async () => {
+      const { receiver, child } = await start();
+      const messages = [1, 2, 3].map((n) => ({ id: `m-${n}`, key: "Persons", body: `{"n":${n}}` }));
+      const sending = child({ do: "send", messages });
+      assert.equal(await sending.line(), "acknowledged");
+      await sending.kill();
+      assert.deepEqual(await ids(receiver, 3), ["m-1", "m-2", "m-3"]);
+    });
+
+    test("a topic keeps for its subscription what was sent before a reader came", async () => {
+      const { transport, sender } = await start("long", TOPIC);
+      await sender.send([message("m-1")]);
+      const late = await transport.receiver(TOPIC);
+      assert.deepEqual(await ids(late, 1), ["m-1"]);
+    });
+
+    test("id, key, body and properties arrive as they were sent, whatever is in them", async () => {
+      const { sender, receiver } = await start();
+      const odd: Message[] = [
+        message("m-1", { key: "Zoë's/Kunden 顧客 🙂 \\ \" % ?" }),
+        message("m-2", { key: "Zoë's/Kunden 顧客 🙂 \\ \" % ?", body: Buffer.alloc(0) }),
+        message("m-3", {
+          key: "Zoë's/Kunden 顧客 🙂 \\ \" % ?",
+          body: Buffer.from(`{"text":"line\\nline 🙂 \u2028"}`),
+          properties: { Destination: "server.database.顧客.events", "odd name": "tab\there, \u0001 🙂", empty: "" },
+        }),
+      ];
+      await sender.send(odd);
+      const [delivery] = await take(receiver, 1);
+      assert.deepEqual(delivery!.messages.map(plain), odd.map(plain));
+      assert.equal(delivery!.key, odd[0]!.key);
+    });
+
+    test("a key's order survives several receivers in several processes", async () => {
+      const { transport, sender, receiver, child } = await start();
+      const folder = await mkdtemp(join(tmpdir(), "dstream-contract-"));
+      cleanups.push(() => rm(folder, { recursive: true, force: true }));
+      const log = join(folder, "arrived");
+      await appendFile(log, "");
+      const other = child({ do: "consume", log });
+      assert.equal(await other.line(), "consuming");
+      const stop = new AbortController();
+      const consuming = [receiver, await transport.receiver(QUEUE)].map(async (each) => {
+        for await (const delivery of each.deliveries(stop.signal)) {
+          await appendFile(log, delivery.messages.map(({ id }) => `${id}\n`).join(""));
+          await delivery.complete();
+        }
+      });
+      const keys = ["Persons", "Cars", "Orders", "sales.Orders"];
+      const sent: string[] = [];
+      for (let n = 0; n < 50; n++) {
+        const round = keys.map((key) => message(`${key}-${String(n).padStart(3, "0")}`, { key }));
+        sent.push(...round.map(({ id }) => id));
+        await sender.send(round);
+      }
+      const arrived = async () => (await readFile(log, "utf8")).split("\n").slice(0, -1);
+      while ((await arrived()).length < sent.length) await new Promise((resolve) => setTimeout(resolve, 20));
+      stop.abort();
+      await Promise.all(consuming);
+      other.tell("stop");
+      await other.ended;
+      for (const key of keys) {
+        const ofKey = (list: string[]) => list.filter((id) => id.startsWith(`${key}-`));
+        assert.deepEqual(ofKey(await arrived()), ofKey(sent));
+      }
+    });
+
+    test("a key with an unsettled delivery yields no other one, while other keys go on", async () => {
+      const { transport, sender, receiver } = await start();
+      await sender.send([message("a-1", { key: "a" })]);
+      const [held] = await take(receiver, 1);
+      await sender.send([message("a-2", { key: "a" }), message("b-1", { key: "b" }), message("c-1", { key: "c" })]);
+      const others = await take(await transport.receiver(QUEUE), 2);
+      assert.deepEqual(others.map(({ key }) => key).sort(), ["b", "c"]);
+      await held!.complete();
+      assert.deepEqual(await ids(receiver, 1), ["a-2"]);
+    });
+
+    test("a delivery that is given back comes again, whole and before anything later of its key", async () => {
+      const { sender, receiver } = await start();
+      await sender.send([message("m-1"), message("m-2")]);
+      const [first] = await take(receiver, 1);
+      await sender.send([message("m-3")]);
+      await first!.abandon();
+      assert.deepEqual(await ids(receiver, 3), ["m-1", "m-2", "m-3"]);
+    });
+
+    test("a killed receiver's messages come again, in order", async () => {
+      const { sender, receiver, child } = await start("short");
+      await sender.send([message("m-1"), message("m-2")]);
+      const holding = child({ do: "hold" });
+      assert.equal(await holding.line(), "holding m-1 m-2");
+      await sender.send([message("m-3")]);
+      await holding.kill();
+      assert.deepEqual(await ids(receiver, 3), ["m-1", "m-2", "m-3"]);
+    });
+
+    test("a delivery outlives its lease many times over while its process lives", async () => {
+      const { sender, receiver, child } = await start("short");
+      await sender.send([message("m-1")]);
+      const holding = child({ do: "hold" });
+      assert.equal(await holding.line(), "holding m-1");
+      const stop = new AbortController();
+      setTimeout(() => stop.abort(), 3_500);
+      for await (const delivery of receiver.deliveries(stop.signal)) assert.fail(`delivered again: ${delivery.key}`);
+      holding.tell("complete");
+      assert.equal(await holding.line(), "completed");
+    });
+
+    test("a receiver that was stopped beyond its lease cannot settle what another one has taken", async () => {
+      const { sender, receiver, child } = await start("short");
+      await sender.send([message("m-1"), message("m-2")]);
+      const holding = child({ do: "hold" });
+      assert.equal(await holding.line(), "holding m-1 m-2");
+      holding.signal("SIGSTOP");
+      const [again] = await take(receiver, 1);
+      assert.deepEqual(
+        again!.messages.map(({ id }) => id),
+        ["m-1", "m-2"],
+      );
+      holding.signal("SIGCONT");
+      holding.tell("complete");
+      assert.equal(await holding.line(), "refused");
+      await again!.abandon();
+      assert.deepEqual(await ids(receiver, 2), ["m-1", "m-2"]);
+    });
+
+    test("a message that is sent again with its id is delivered once, and counted", async (t) => {
+      const { transport, sender, receiver } = await start();
+      if (!transport.traits.deduplicates) return t.skip("this transport does not deduplicate");
+      await sender.send([message("m-1"), message("m-2")]);
+      await sender.send([message("m-2"), message("m-3"), message("m-3")]);
+      assert.deepEqual(await ids(receiver, 3), ["m-1", "m-2", "m-3"]);
+      await sender.send([message("m-1"), message("m-4")]);
+      assert.deepEqual(await ids(receiver, 1), ["m-4"]);
+      if (transport.inspect) assert.equal((await transport.inspect(QUEUE)).repeats, 3);
+    });
+
+    test("a dead-lettered message is kept with its reason, the others are completed, and a replay brings it back", async (t) => {
+      const { transport, sender, receiver } = await start();
+      const letters = transport.deadLetters?.(QUEUE);
+      if (letters === undefined) return t.skip("this transport has no dead letters");
+      await sender.send([message("m-1"), message("m-2", { properties: { odd: "🙂" } }), message("m-3")]);
+      const [delivery] = await take(receiver, 1);
+      await delivery!.deadLetter(delivery!.messages[1]!, "not one of ours: 🙂");
+      await delivery!.complete();
+      const [letter] = await letters.list(10);
+      assert.deepEqual(plain(letter!.message), plain(message("m-2", { properties: { odd: "🙂" } })));
+      assert.equal(letter!.reason, "not one of ours: 🙂");
+      assert.deepEqual(await letters.get(letter!.id), letter);
+      if (transport.inspect) assert.deepEqual(await counts(transport), { pending: 0, deadLettered: 1 });
+      await sender.send([message("m-4")]);
+      assert.equal(await letters.replay(letter!.id), true);
+      assert.equal(await letters.replay(letter!.id), false);
+      assert.equal(await letters.get(letter!.id), null);
+      assert.deepEqual(await ids(receiver, 2), ["m-4", "m-2"]);
+      if (transport.inspect) assert.deepEqual(await counts(transport), { pending: 0, deadLettered: 0 });
+    });
+
+    test("a message at the limit is delivered, one byte more is too large and named, and nothing of its send is lost", async () => {
+      const { transport, sender, receiver } = await start();
+      const room = transport.limits.maxMessageBytes - messageSize(message("m-1", { body: Buffer.alloc(0) }));
+      await sender.send([message("m-1", { body: Buffer.alloc(room, "x") })]);
+      const tooLarge = message("m-2", { body: Buffer.alloc(room + 1, "x") });
+      await assert.rejects(sender.send([message("m-0"), tooLarge]), (error) => {
+        assert.ok(error instanceof TransportError);
+        assert.equal(error.reason, "too_large");
+        assert.equal(error.messageId, "m-2");
+        return true;
+      });
+      await sender.send([message("m-0")]);
+      const [delivery] = await take(receiver, 1);
+      assert.equal(delivery!.messages[0]!.body.length, room);
+    });
+
+    test("a send larger than one send may be is cut, in order", async () => {
+      const { transport, sender, receiver } = await start();
+      const size = Math.min(256 * 1024, Math.floor(transport.limits.maxMessageBytes / 2));
+      const count = Math.min(40, Math.ceil(transport.limits.maxSendBytes / size) + 2);
+      const many = Array.from({ length: count }, (_, n) => message(`m-${n}`, { body: Buffer.alloc(size, "x") }));
+      await sender.send(many);
+      assert.deepEqual(
+        await ids(receiver, count),
+        many.map(({ id }) => id),
+      );
+    });
+
+    test("two processes may make the same entity at once", async () => {
+      const { transport, child } = await start();
+      const both = [child({ do: "ensure" }, TOPIC), child({ do: "ensure" }, TOPIC)];
+      for (const each of both) assert.equal(await each.line(), "ready");
+      for (const each of both) each.tell("go");
+      for (const each of both) assert.equal(await each.line(), "ensured");
+      assert.equal(await transport.exists(TOPIC), true);
+    });
+
+    test("an entity exists once it was made, and making it again leaves what is in it", async () => {
+      const { transport, sender, receiver } = await start();
+      const missing = { kind: "queue", name: "nobody-made-this" } as const;
+      assert.equal(await transport.exists(missing), false);
+      await assert.rejects(transport.receiver(missing), { reason: "rejected" });
+      await sender.send([message("m-1")]);
+      await transport.ensure(QUEUE);
+      assert.deepEqual(await ids(receiver, 1), ["m-1"]);
+    });
+
+    test("an aborted receiver ends without error, and what it held can still be settled", async () => {
+      const { transport, sender, receiver } = await start();
+      await sender.send([message("m-1")]);
+      const stop = new AbortController();
+      const held: Delivery[] = [];
+      for await (const delivery of receiver.deliveries(stop.signal)) {
+        held.push(delivery);
+        stop.abort();
+      }
+      await held[0]!.complete();
+      await sender.send([message("m-2")]);
+      assert.deepEqual(await ids(await transport.receiver(QUEUE), 1), ["m-2"]);
+    });
+
+    test("what a closed transport held unsettled comes again to another one", async () => {
+      const { open, sender, receiver } = await start();
+      const leaving = await open();
+      await sender.send([message("m-1")]);
+      await take(await leaving.receiver(QUEUE), 1);
+      await leaving.close();
+      assert.deepEqual(await ids(receiver, 1), ["m-1"]);
+    });
+  });
+}
+
+export function message(id: string, rest: Partial<Message> = {}): Message {
+  return { id, key: "Persons", body: Buffer.from(`{"id":"${id}"}`), properties: {}, ...rest };
+}
+
+/** So many deliveries, held. */
+export async function take(receiver: Receiver, count: number): Promise<Delivery[]> {
+  const taken: Delivery[] = [];
+  const stop = new AbortController();
+  for await (const delivery of receiver.deliveries(stop.signal)) {
+    taken.push(delivery);
+    if (taken.length === count) stop.abort();
+  }
+  return taken;
+}
+
+/** The ids of so many messages, completed as they come. */
+export async function ids(receiver: Receiver, count: number): Promise<string[]> {
+  const seen: string[] = [];
+  const stop = new AbortController();
+  for await (const delivery of receiver.deliveries(stop.signal)) {
+    seen.push(...delivery.messages.map(({ id }) => id));
+    await delivery.complete();
+    if (seen.length >= count) stop.abort();
+  }
+  return seen;
+}
+
+async function counts(transport: Transport) {
+  const { pending, deadLettered } = await transport.inspect!(QUEUE);
+  return { pending, deadLettered };
+}
+
+function plain({ id, key, body, properties }: Message) {
+  return { id, key, body: body.toString("base64"), properties: { ...properties } };
+}
+
+class Child {
+  readonly ended: Promise<void>;
+  #process: ChildProcess;
+  #lines: AsyncIterableIterator<string>;
+
+  constructor(opener: Opener, entity: Entity, task: Task) {
+    const script = join(import.meta.dirname, "contract-child.ts");
+    const argument = JSON.stringify({ opener, entity, task });
+    const flags = ["--disable-warning=ExperimentalWarning"];
+    this.#process = spawn(process.execPath, [...flags, script, argument], { stdio: ["pipe", "pipe", "inherit"] });
+    this.ended = new Promise((resolve) => this.#process.once("close", () => resolve()));
+    const lines: Interface = createInterface({ input: this.#process.stdout! });
+    this.#lines = lines[Symbol.asyncIterator]() as AsyncIterableIterator<string>;
+  }
+
+  async line(): Promise<string | undefined> {
+    return (await this.#lines.next()).value;
+  }
+
+  tell(line: string): void {
+    this.#process.stdin!.write(`${line}\n`);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#process.kill(signal);
+  }
+
+  async kill(): Promise<void> {
+    this.#process.kill("SIGKILL");
+    await this.ended;
+  }
+}

@@ -1,0 +1,3 @@
+import { type EmbeddedOptions, EmbeddedTransport } from "../../src/transports/embedded/transport.ts";
+
+export const open = (options: EmbeddedOptions) => EmbeddedTransport.open(options);
