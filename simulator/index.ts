@@ -1,0 +1,235 @@
+/**
+ * A SQL Server for tests, demos and benchmarks: it speaks TDS, runs T-SQL and captures changes.
+ *
+ *     const simulator = await SqlServerSimulator.start({ databases: ["TestDB"], captureInterval: "immediate" });
+ *     await simulator.query("EXEC sys.sp_cdc_enable_db", "TestDB");
+ *     connect(simulator.connectionStringFor("TestDB"));
+ *     await simulator.close();
+ */
+import { installCatalog } from "./catalog/install.ts";
+import { type DatabaseSnapshot, restoreSnapshot, takeSnapshot } from "./catalog/restore.ts";
+import type { CaptureInterval } from "./cdc/capture-job.ts";
+import type { CommandIdColumn } from "./cdc/captured-row.ts";
+import { CdcDatabase } from "./cdc/cdc-database.ts";
+import { installCdc } from "./cdc/install.ts";
+import { Engine, type EngineOptions } from "./engine/engine.ts";
+import { type ResultColumn, type ResultSink, type ServerMessage, SqlError } from "./engine/session.ts";
+import type { Database } from "./engine/storage.ts";
+import type { Value } from "./engine/values.ts";
+import { TdsServer, type TdsServerOptions } from "./tds/server.ts";
+
+export type { DatabaseSnapshot } from "./catalog/restore.ts";
+export type { CaptureInterval } from "./cdc/capture-job.ts";
+export type { CommandIdColumn } from "./cdc/captured-row.ts";
+export type { ResultColumn, ServerMessage } from "./engine/session.ts";
+export { SqlError } from "./engine/session.ts";
+export type { SqlType, Value } from "./engine/values.ts";
+
+export interface SimulatorOptions {
+  /** 0 by default: a free one. */
+  port?: number;
+  /** 127.0.0.1 by default. */
+  host?: string;
+  /** Of the login sa. "Simulator!1" by default. */
+  password?: string;
+  /** As the TDS server's: "off" by default, which encrypts when the client asks for it. */
+  encryption?: TdsServerOptions["encryption"];
+  /**
+   * How often changes are captured, in milliseconds, or "immediate": a change is in its change table when its commit
+   * returns. 5000 by default, as SQL Server's.
+   */
+  captureInterval?: CaptureInterval;
+  /** What time the server has. */
+  clock?: () => Date;
+  /** Makes what the server draws at random (NEWID, RAND, job ids) repeatable. */
+  seed?: number;
+  /** IANA or Windows name, or minutes east of UTC; UTC by default. */
+  timeZone?: string | number;
+  /** @@SERVERNAME */
+  serverName?: string;
+  /** ProductVersion, "16.0.4175.1" (SQL Server 2022) by default. */
+  version?: string;
+  /** Of the server and of databases made without one. */
+  collation?: string;
+  /** Databases to make at start. */
+  databases?: string[];
+  /** Hears of connections that were closed because what came was not TDS, and of faults of the engine. */
+  onProblem?: (problem: Error) => void;
+}
+
+/** What a query gave: its last result set; empty where it had none. */
+export interface QueryResult {
+  columns: ResultColumn[];
+  rows: (readonly Value[])[];
+  /** PRINT, RAISERROR below severity 11 and warnings. */
+  messages: ServerMessage[];
+}
+
+/** The capture and cleanup of one database. */
+export interface CdcControl {
+  readonly running: boolean;
+  /** Starts the capture job, as sp_cdc_start_job does. */
+  start(): void;
+  /** Stops it: changes pile up in the log. Before there is one: it will not start by itself. */
+  stop(): void;
+  /** One cycle of the capture job, running or not. Returns the number of transactions taken from the log. */
+  run(): number;
+  /**
+   * Cleans up, by retention or up to an LSN. `raised` is awaited between raising the low watermark and deleting rows. Resolves
+   * to the number of change rows deleted.
+   */
+  runCleanup(request?: { lowWatermark?: bigint; raised?: () => Promise<void> }): Promise<number>;
+  /**
+   * What __$command_id is in change tables made from now on: "current", "missing" as on servers of 2016 and before, or "null" as on
+   * those after an upgrade.
+   */
+  commandId: CommandIdColumn;
+}
+
+const DEFAULT_PASSWORD = "Simulator!1";
+
+export class SqlServerSimulator {
+  readonly engine: Engine;
+  /** For faults: refused, broken and slow connections. */
+  readonly server: TdsServer;
+  readonly host: string;
+  readonly #password: string;
+  readonly #databases: string[];
+  #port = 0;
+
+  private constructor(options: SimulatorOptions) {
+    this.host = options.host ?? "127.0.0.1";
+    this.#password = options.password ?? DEFAULT_PASSWORD;
+    this.#databases = options.databases ?? [];
+    const engineOptions: EngineOptions = { logins: [{ user: "sa", password: this.#password }] };
+    for (const key of ["clock", "seed", "timeZone", "serverName", "version", "collation"] as const)
+      if (options[key] !== undefined) Object.assign(engineOptions, { [key]: options[key] });
+    this.engine = new Engine(engineOptions);
+    installCatalog(this.engine);
+    installCdc(this.engine, options.captureInterval === undefined ? {} : { captureInterval: options.captureInterval });
+    const tds: TdsServerOptions = { serverName: this.engine.serverName, serverVersion: this.engine.version };
+    if (options.encryption !== undefined) tds.encryption = options.encryption;
+    if (options.onProblem !== undefined) tds.onProblem = options.onProblem;
+    this.server = new TdsServer(this.engine, tds);
+    for (const name of this.#databases) this.engine.createDatabase(name);
+  }
+
+  static async start(options: SimulatorOptions = {}): Promise<SqlServerSimulator> {
+    const simulator = new SqlServerSimulator(options);
+    const { port } = await simulator.server.listen(options.port ?? 0, simulator.host);
+    simulator.#port = port;
+    return simulator;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  /** "127.0.0.1:50123" */
+  get address(): string {
+    return `${this.host}:${this.#port}`;
+  }
+
+  get password(): string {
+    return this.#password;
+  }
+
+  /** For the first of the databases made at start, or master, without encryption. */
+  get connectionString(): string {
+    return this.connectionStringFor(this.#databases[0] ?? "master");
+  }
+
+  /** sqlserver://sa:…@127.0.0.1:50123?database=…; with `encrypt`, over TLS with the simulator's own certificate. */
+  connectionStringFor(database: string, options: { encrypt?: boolean } = {}): string {
+    const url = new URL(`sqlserver://${this.address}`);
+    url.username = "sa";
+    url.password = encodeURIComponent(this.#password);
+    url.searchParams.set("database", database);
+    url.searchParams.set("encrypt", String(options.encrypt === true));
+    if (options.encrypt) url.searchParams.set("trustServerCertificate", "true");
+    return url.href;
+  }
+
+  /** Error if there is none of that name. */
+  database(name: string): Database {
+    const found = this.engine.database(name);
+    if (!found) throw new Error(`the simulator has no database ${name}`);
+    return found;
+  }
+
+  /** Runs a batch as sa without the wire. The first error that the batch raises is thrown as SqlError. */
+  async query(sql: string, database: string = this.#databases[0] ?? "master"): Promise<QueryResult> {
+    const session = this.engine.openSession(this.engine.logins.get("sa")!, this.database(database));
+    const { sink, result, error } = collector();
+    try {
+      await session.batch(sql, sink, new AbortController().signal);
+    } finally {
+      session.close();
+    }
+    const raised = error();
+    if (raised) throw raised;
+    return result;
+  }
+
+  cdc(database: string): CdcControl {
+    const cdc = CdcDatabase.of(this.database(database));
+    return {
+      get running() {
+        return cdc.capture.running;
+      },
+      start: () => cdc.start(),
+      stop: () => cdc.stop(),
+      run: () => cdc.run(),
+      runCleanup: (request) => cdc.runCleanup(request),
+      get commandId() {
+        return cdc.commandId;
+      },
+      set commandId(column) {
+        cdc.commandId = column;
+      },
+    };
+  }
+
+  /** What is committed in a database now. */
+  snapshot(database: string): DatabaseSnapshot {
+    return takeSnapshot(this.database(database));
+  }
+
+  /**
+   * Back to a snapshot, as RESTORE does: later commits are gone, their LSNs are given again to other changes, and
+   * recovery_fork_guid is another. Sessions stay.
+   */
+  restore(snapshot: DatabaseSnapshot): void {
+    restoreSnapshot(snapshot);
+  }
+
+  /** Ends all connections and jobs. */
+  async close(): Promise<void> {
+    for (const database of this.engine.databases.values()) CdcDatabase.of(database).capture.stop();
+    await this.server.close();
+  }
+}
+
+/** Keeps what a batch sends. */
+function collector(): { sink: ResultSink; result: QueryResult; error: () => SqlError | undefined } {
+  const result: QueryResult = { columns: [], rows: [], messages: [] };
+  let error: SqlError | undefined;
+  const sink: ResultSink = {
+    columns(columns) {
+      result.columns = columns;
+      result.rows = [];
+    },
+    row(values) {
+      result.rows.push([...values]);
+    },
+    message(message) {
+      if (message.severity <= 10) result.messages.push(message);
+      else error ??= new SqlError(message.number, message.message, message.severity, message.state, message.line);
+    },
+    statementDone() {},
+    environment() {},
+    output() {},
+    returnStatus() {},
+  };
+  return { sink, result, error: () => error };
+}
