@@ -319,7 +319,7 @@ export class Connection implements ResponseContext {
     }
     if (this.#scope === "login") this.#leaveTls();
     const request = parseLogin(message.data);
-    this.dialect = dialectFor(request.tdsVersion, this.#strict);
+    this.dialect = dialectFor(request.tdsVersion, this.#strict, request.features.has(FEATURE.utf8));
     this.#state = "ready";
     this.#serving = true;
     void this.#openSession(request);
@@ -360,7 +360,7 @@ export class Connection implements ResponseContext {
     writeLoginAck(to, dialect, PROGRAM, this.#settings.version);
     writeEnvText(to, ENV.packetSize, String(size), String(FIRST_PACKET_SIZE));
     // UTF-8 in char columns is the only feature that is acknowledged; the others count as declined.
-    if (dialect.features && request.features.has(FEATURE.utf8)) writeFeatureAck(to, [[FEATURE.utf8, Buffer.of(1)]]);
+    if (dialect.utf8) writeFeatureAck(to, [[FEATURE.utf8, Buffer.of(1)]]);
     writeDone(to, dialect, TOKEN.done, DONE.final, 0, 0);
     void output.end();
     output.packetSize = size;

@@ -32,7 +32,7 @@ type Write = (to: ByteWriter, value: Value) => void;
 
 /** `nullable` decides between INT4TYPE and INTN and their like. */
 export function encoderOf(type: SqlType, nullable: boolean, defaultCollation: string, dialect: Dialect): Encoder {
-  const known = downlevel(type, dialect);
+  const known = downlevel(type, defaultCollation, dialect);
   if (known !== type) {
     const encoder = encoderOf(known, nullable, defaultCollation, dialect);
     if (!isTemporal(type)) return encoder;
@@ -60,7 +60,15 @@ export function encoderOf(type: SqlType, nullable: boolean, defaultCollation: st
 }
 
 /** What a client of an older TDS version gets instead: 2.2.5.4.3 and "down-level" notes of the types. */
-function downlevel(type: SqlType, dialect: Dialect): SqlType {
+function downlevel(type: SqlType, defaultCollation: string, dialect: Dialect): SqlType {
+  // Without UTF8_SUPPORT, SQL Server 2022 sends such columns as nvarchar with their own collation (measured:
+  // https://github.com/hugr-lab/mssql-extension/issues/225). What nvarchar(n) cannot declare is taken to be max here.
+  if (!dialect.utf8 && (type.id === "char" || type.id === "varchar")) {
+    if (collationOf(type.collation ?? defaultCollation).utf8) {
+      const { length = 8000 } = type;
+      return downlevel({ ...type, id: "nvarchar", length: length > 4000 ? -1 : length }, defaultCollation, dialect);
+    }
+  }
   if (!dialect.temporalTypes && isTemporal(type)) {
     const scale = type.scale ?? 7;
     const fraction = scale > 0 ? scale + 1 : 0;

@@ -23,7 +23,7 @@ import { Response } from "../../../simulator/tds/response.ts";
 import { column } from "./scripted-engine.ts";
 
 const LATIN = "SQL_Latin1_General_CP1_CI_AS";
-const NEWEST = dialectFor(0x74000004, false);
+const NEWEST = dialectFor(0x74000004, false, true);
 const hex = (text: string) => Buffer.from(text.replace(/\s/g, ""), "hex");
 
 function responseBytes(run: (response: Response) => void, dialect = NEWEST): Buffer {
@@ -170,6 +170,16 @@ const VALUES: [what: string, SqlType, Value, bytes: string][] = [
 for (const [what, type, value, bytes] of VALUES) {
   test(`${what} is encoded as MS-TDS 2.2.5 has it`, () => assert.deepEqual(valueBytes(type, value), hex(bytes)));
 }
+
+test("a client that did not ask for UTF-8 gets columns of UTF-8 collations as nvarchar, as SQL Server 2022 sends them", () => {
+  const type: SqlType = { id: "varchar", length: 5, collation: "Latin1_General_100_CI_AS_SC_UTF8" };
+  assert.deepEqual(valueBytes(type, "é"), hex("A7 0500 0904D02400 0200 C3A9"));
+  const to = new ByteWriter(64);
+  const encoder = encoderOf(type, true, LATIN, dialectFor(0x74000004, false));
+  encoder.typeInfo(to);
+  encoder.value(to, "é");
+  assert.deepEqual(to.toBuffer(), hex("E7 0A00 0904D02400 0200 E900"));
+});
 
 test("what is encoded for a client decodes to the same value, as a parameter would", () => {
   const text = fc.string({ unit: "grapheme", maxLength: 200 });
