@@ -12,7 +12,6 @@
  * - closed: by the client, by `destroy`, or after something that is not TDS (reported through `onProblem`).
  */
 import type { Socket } from "node:net";
-import { type SecureContext, TLSSocket } from "node:tls";
 import { collationOf } from "../engine/collations.ts";
 import {
   type Login,
@@ -23,10 +22,11 @@ import {
   type SqlSession,
 } from "../engine/session.ts";
 import { ProtocolError } from "./bytes.ts";
+import { Channel, type ChannelContexts } from "./channel.ts";
 import { UnservedType } from "./decoding.ts";
 import { type Dialect, dialectFor } from "./dialect.ts";
-import { type Faults, FaultyWriter } from "./faults.ts";
-import { FEATURE, type LoginRequest, parseLogin } from "./login.ts";
+import type { Faults } from "./faults.ts";
+import { FEATURE, type LoginRequest, parseLogin, unservedLogin } from "./login.ts";
 import { Output } from "./output.ts";
 import {
   FIRST_PACKET_SIZE,
@@ -49,31 +49,17 @@ import {
 } from "./prelogin.ts";
 import { parseBatch, parseRpc, parseTransaction } from "./requests.ts";
 import { Response, type ResponseContext } from "./response.ts";
-import {
-  DONE,
-  ENV,
-  TOKEN,
-  writeDone,
-  writeEnvBytes,
-  writeEnvText,
-  writeFeatureAck,
-  writeLoginAck,
-  writeMessage,
-} from "./tokens.ts";
-import { TlsTunnel } from "./tunnel.ts";
+import { DONE, ENV, TOKEN, writeDone, writeEnvBytes, writeEnvText, writeMessage } from "./tokens.ts";
+import { writeDatabaseChanged, writeWelcome } from "./welcome.ts";
 
 /** What all connections of a server share. */
-export interface ConnectionSettings {
+export interface ConnectionSettings extends ChannelContexts {
   readonly engine: SqlEngine;
   readonly serverName: string;
   readonly version: ServerVersion;
   readonly encryption: EncryptionPolicy;
   /** Only TDS 8.0 is let in. */
   readonly strict: boolean;
-  /** For TDS 8.0. */
-  readonly secureContext: SecureContext;
-  /** For TLS inside TDS 7: no TLS 1.3, which still says something after the handshake that PRELOGIN packets wrap. */
-  readonly tunnelContext: SecureContext;
   /** Where the client leaves it to the server. */
   readonly packetSize: number;
   readonly onProblem: (problem: Error) => void;
@@ -81,8 +67,6 @@ export interface ConnectionSettings {
 
 /** Under TLS inside TDS a packet has to fit into one TLS record. */
 const LARGEST_RECORD = 16_383;
-const PROGRAM = "Microsoft SQL Server\0\0";
-const TLS_HANDSHAKE = 0x16;
 /** No client has more requests under way without MARS; more would only pile up. */
 const LONGEST_QUEUE = 64;
 
@@ -96,12 +80,9 @@ export class Connection implements ResponseContext {
   dialect: Dialect = dialectFor(0x74000004, false);
   transaction: bigint | null = null;
   readonly #settings: ConnectionSettings;
-  readonly #socket: Socket;
-  readonly #faulty: FaultyWriter;
+  readonly #channel: Channel;
   readonly #reader = new PacketReader((message) => this.#message(message));
   #state: "prelogin" | "login" | "ready" | "closed" = "prelogin";
-  #tls: TLSSocket | null = null;
-  #tunnel: TlsTunnel | null = null;
   #strict = false;
   #scope: Encryption["scope"] = "nothing";
   #session: SqlSession | null = null;
@@ -110,23 +91,20 @@ export class Connection implements ResponseContext {
   #running: RunningRequest | null = null;
   #serving = false;
   #attention = false;
-  readonly #gone: Promise<void>;
+  /** The engine failed: an error of severity 20 was sent, which ends the session. */
+  #broken = false;
 
   constructor(socket: Socket, settings: ConnectionSettings, faults: Faults) {
     this.#settings = settings;
-    this.#socket = socket;
-    this.#faulty = new FaultyWriter({
-      write: (bytes) => this.#channel.write(bytes),
-      reset: () => socket.resetAndDestroy(),
+    this.#channel = new Channel(socket, settings, faults, {
+      begins: (strict) => this.#begins(strict),
+      received: (bytes) => {
+        if (this.#state !== "closed") this.#reader.push(bytes);
+      },
+      failed: (error) => this.#problem(error),
+      closed: () => this.#ended(),
     });
-    this.#faulty.set(faults);
-    this.output = new Output({ write: (packets) => this.#write(packets), drained: () => this.#drained() });
-    this.#gone = new Promise((resolve) => socket.once("close", () => resolve()));
-    void this.#gone.then(() => this.#ended());
-    socket.setNoDelay(true);
-    // A reset by the client is an end like any other.
-    socket.on("error", () => socket.destroy());
-    socket.once("data", (chunk: Buffer) => this.#firstBytes(chunk));
+    this.output = new Output(this.#channel);
   }
 
   get serverName(): string {
@@ -144,131 +122,36 @@ export class Connection implements ResponseContext {
 
   /** How the client's bytes travel now. */
   get encrypted(): boolean {
-    return this.#tls !== null;
+    return this.#channel.encrypted;
   }
 
   /** Replaces the faults of this connection; byte counts begin anew. */
   setFaults(faults: Faults): void {
-    this.#faulty.set(faults);
+    this.#channel.setFaults(faults);
   }
 
   /** Ends the connection as a killed session or a pulled plug does. */
   destroy(): void {
     this.#state = "closed";
-    this.#socket.destroy();
+    this.#channel.destroy();
   }
 
   /** Resolves when the socket is closed. */
   closed(): Promise<void> {
-    return this.#gone;
+    return this.#channel.gone();
   }
 
-  // Bytes in
-
-  #firstBytes(chunk: Buffer): void {
-    if (chunk[0] === TLS_HANDSHAKE) {
-      this.#startStrict(chunk);
-      return;
-    }
-    if (this.#settings.strict) {
-      this.#problem(new ProtocolError("the client speaks TDS 7; only TDS 8.0 (encrypt=strict) is let in"));
-      return;
-    }
-    this.#socket.on("data", (bytes: Buffer) => this.#received(bytes));
-    this.#received(chunk);
-  }
-
-  #received(bytes: Buffer): void {
-    this.#guard(() => {
-      if (this.#tunnel) this.#tunnel.feed(bytes);
-      else this.#reader.push(bytes);
-    });
-  }
-
-  #guard(work: () => void): void {
-    if (this.#state === "closed") return;
-    try {
-      work();
-    } catch (error) {
-      this.#problem(error as Error);
+  #begins(strict: boolean): void {
+    this.#strict = strict;
+    if (!strict && this.#settings.strict) {
+      throw new ProtocolError("the client speaks TDS 7; only TDS 8.0 (encrypt=strict) is let in");
     }
   }
 
   #problem(error: Error): void {
-    const from = `${this.#socket.remoteAddress ?? "?"}:${this.#socket.remotePort ?? "?"}`;
+    const from = this.#channel.client;
     this.destroy();
     this.#settings.onProblem(new Error(`connection of ${from} closed: ${error.message}`, { cause: error }));
-  }
-
-  // TLS
-
-  /** TDS 8.0: TLS comes first, as for any other protocol. */
-  #startStrict(chunk: Buffer): void {
-    this.#strict = true;
-    this.#socket.pause();
-    this.#socket.unshift(chunk);
-    this.#startTls(this.#socket, { secureContext: this.#settings.secureContext, ALPNProtocols: ["tds/8.0"] });
-  }
-
-  #startTunnel(): void {
-    this.#tunnel = new TlsTunnel({
-      write: (bytes) => this.#socket.write(bytes),
-      drained: () => this.#writable(this.#socket),
-    });
-    this.#startTls(this.#tunnel, { secureContext: this.#settings.tunnelContext });
-  }
-
-  #startTls(over: Socket | TlsTunnel, options: { secureContext: SecureContext; ALPNProtocols?: string[] }): void {
-    const tls = new TLSSocket(over as Socket, { isServer: true, ...options });
-    this.#tls = tls;
-    tls.on("data", (bytes: Buffer) => this.#guard(() => this.#reader.push(bytes)));
-    tls.on("end", () => this.#socket.end());
-    tls.on("error", (error) => {
-      if (this.#state === "prelogin" || this.#state === "login") this.#problem(new Error(`TLS: ${error.message}`));
-      else this.destroy();
-    });
-  }
-
-  /** Only the login was encrypted: TLS is left without a word. */
-  #leaveTls(): void {
-    this.#tls?.removeAllListeners("data");
-    this.#tls = null;
-    this.#tunnel = null;
-  }
-
-  // Bytes out
-
-  get #channel(): Socket | TLSSocket {
-    return this.#tls ?? this.#socket;
-  }
-
-  #write(packets: Buffer): boolean {
-    if (this.#socket.destroyed) return false;
-    if (this.#faulty.active) {
-      this.#faulty.write(packets);
-      return false;
-    }
-    return this.#channel.write(packets);
-  }
-
-  #drained(): Promise<void> {
-    // Whoever still writes yields to the events that tell it that the client is gone.
-    if (this.#socket.destroyed) return new Promise((resolve) => setImmediate(resolve));
-    if (this.#faulty.active) return Promise.race([this.#faulty.drained(), this.#gone]);
-    return this.#writable(this.#channel);
-  }
-
-  async #writable(stream: Socket | TLSSocket): Promise<void> {
-    if (!stream.writableNeedDrain) return;
-    await Promise.race([new Promise<void>((resolve) => stream.once("drain", () => resolve())), this.#gone]);
-  }
-
-  #send(type: number, payload: Buffer): void {
-    this.#write(packetize(type, payload, FIRST_PACKET_SIZE, this.spid));
-  }
-
-  #end(): void {
-    void this.#drained().then(() => this.#channel.end());
   }
 
   // Messages
@@ -299,25 +182,24 @@ export class Connection implements ResponseContext {
     const answer = writePrelogin({
       version: this.#settings.version,
       encryption: encryption.answer,
-      wrongInstance: false,
       mars: asked.mars,
       fedAuth: asked.fedAuth,
     });
-    this.#send(PACKET.response, answer);
+    this.#channel.write(packetize(PACKET.response, answer, FIRST_PACKET_SIZE, 0));
     this.#scope = encryption.scope;
     if (encryption.scope === "refuse") {
       const side = encryption.answer === ENCRYPT.notSupported ? "the client wants" : "the server requires";
       throw new RefusedEncryption(`${side} encryption, the other side has none`);
     }
     this.#state = "login";
-    if (encryption.scope !== "nothing") this.#startTunnel();
+    if (encryption.scope !== "nothing") this.#channel.startTunnel();
   }
 
   #login(message: RequestMessage): void {
     if (message.type !== PACKET.login7) {
       throw new ProtocolError(`a message of type 0x${message.type.toString(16)} came instead of LOGIN7 (0x10)`);
     }
-    if (this.#scope === "login") this.#leaveTls();
+    if (this.#scope === "login") this.#channel.leaveTunnel();
     const request = parseLogin(message.data);
     this.dialect = dialectFor(request.tdsVersion, this.#strict, request.features.has(FEATURE.utf8));
     this.#state = "ready";
@@ -330,7 +212,7 @@ export class Connection implements ResponseContext {
     try {
       if (refusal) throw refusal;
       const session = await this.#settings.engine.login(request.login);
-      if (this.#socket.destroyed) {
+      if (this.#channel.destroyed) {
         session.close();
         return;
       }
@@ -344,36 +226,26 @@ export class Connection implements ResponseContext {
     void this.#serve();
   }
 
-  /** In the order in which SQL Server answers a login. */
   #welcome(session: SqlSession, request: LoginRequest): void {
     const { output, dialect } = this;
-    const to = output.tokens;
-    const language = request.login.language || "us_english";
-    const size = this.#negotiatedSize(request.packetSize);
+    const packetSize = this.#negotiatedSize(request.packetSize);
     this.#knownDatabase = session.database;
     output.spid = session.spid;
-    writeEnvText(to, ENV.database, session.database, "master");
-    this.#info(5701, 2, `Changed database context to '${session.database}'.`);
-    writeEnvBytes(to, ENV.collation, collationOf(session.collation).bytes, Buffer.alloc(0));
-    writeEnvText(to, ENV.language, language, "");
-    this.#info(5703, 1, `Changed language setting to ${language}.`);
-    writeLoginAck(to, dialect, PROGRAM, this.#settings.version);
-    writeEnvText(to, ENV.packetSize, String(size), String(FIRST_PACKET_SIZE));
-    // UTF-8 in char columns is the only feature that is acknowledged; the others count as declined.
-    if (dialect.utf8) writeFeatureAck(to, [[FEATURE.utf8, Buffer.of(1)]]);
-    writeDone(to, dialect, TOKEN.done, DONE.final, 0, 0);
+    writeWelcome(output.tokens, dialect, {
+      database: session.database,
+      collation: collationOf(session.collation).bytes,
+      language: request.login.language || "us_english",
+      packetSize,
+      serverName: this.serverName,
+      version: this.#settings.version,
+    });
     void output.end();
-    output.packetSize = size;
-  }
-
-  #info(number: number, state: number, message: string): void {
-    const info: ServerMessage = { number, state, severity: 0, message, line: 1 };
-    writeMessage(this.output.tokens, this.dialect, info, this.serverName);
+    output.packetSize = packetSize;
   }
 
   #negotiatedSize(asked: number): number {
     const wanted = asked === 0 ? this.#settings.packetSize : asked;
-    const largest = this.#tunnel ? LARGEST_RECORD : MAX_PACKET_SIZE;
+    const largest = this.#scope === "all" ? LARGEST_RECORD : MAX_PACKET_SIZE;
     return Math.min(Math.max(wanted, MIN_PACKET_SIZE), largest);
   }
 
@@ -387,7 +259,7 @@ export class Connection implements ResponseContext {
     writeDone(this.output.tokens, this.dialect, TOKEN.done, DONE.error, 0, 0);
     void this.output.end();
     this.#state = "closed";
-    this.#end();
+    this.#channel.end();
   }
 
   #error(error: SqlError): void {
@@ -441,7 +313,7 @@ export class Connection implements ResponseContext {
   }
 
   get #alive(): boolean {
-    return this.#state === "ready" && !this.#socket.destroyed;
+    return this.#state === "ready" && !this.#channel.destroyed;
   }
 
   async #execute(message: RequestMessage): Promise<void> {
@@ -459,6 +331,9 @@ export class Connection implements ResponseContext {
     const written = this.output.end();
     if (this.#attention) this.#acknowledge();
     await written;
+    if (!this.#broken) return;
+    this.#state = "closed";
+    this.#channel.end();
   }
 
   /** RESETCONNECTION (2.2.3.1.2): the session starts anew, and the client is told before the request's own answer. */
@@ -472,7 +347,7 @@ export class Connection implements ResponseContext {
     writeEnvBytes(to, ENV.resetDone, Buffer.alloc(0), Buffer.alloc(0));
     if (session.database === this.#knownDatabase) return;
     writeEnvText(to, ENV.database, session.database, this.#knownDatabase);
-    this.#info(5701, 2, `Changed database context to '${session.database}'.`);
+    writeDatabaseChanged(to, this.dialect, session.database, this.serverName);
   }
 
   async #dispatch(message: RequestMessage, running: RunningRequest): Promise<void> {
@@ -564,14 +439,13 @@ export class Connection implements ResponseContext {
     this.#report("a request", error);
     const message = `The simulator could not answer this request: ${error.message}`;
     response.message({ number: 3624, state: 1, severity: 20, message, line: 1 });
+    this.#broken = true;
   }
 
   // The end
 
   #ended(): void {
     this.#state = "closed";
-    this.#faulty.close();
-    this.#tls?.destroy();
     this.#running?.response?.abort();
     this.#running?.abort.abort();
     // A running request ends first: #serve closes the session then.
@@ -590,23 +464,4 @@ class RefusedEncryption extends Error {}
 function messageOf(error: SqlError): ServerMessage {
   const { number, state, severity, message, procedure, line } = error;
   return { number, state, severity, message, line, ...(procedure === undefined ? {} : { procedure }) };
-}
-
-function unservedLogin({ integratedSecurity, changesPassword, features, login }: LoginRequest): SqlError | null {
-  if (integratedSecurity) {
-    const why = "The login is from an untrusted domain and cannot be used with Integrated authentication.";
-    return new SqlError(18452, `Login failed. ${why}`, 14, 1);
-  }
-  if (features.has(FEATURE.fedAuth)) {
-    return new SqlError(
-      18456,
-      `Login failed for user '${login.user}'. Only SQL Server authentication is served.`,
-      14,
-      1,
-    );
-  }
-  if (changesPassword) {
-    return new SqlError(18456, `Login failed for user '${login.user}'. Changing passwords is not served.`, 14, 1);
-  }
-  return null;
 }

@@ -10,16 +10,14 @@ export interface Dialect {
   readonly temporalTypes: boolean;
   /** From 7.3.B: rows with a bitmap of NULLs. */
   readonly nullBitmaps: boolean;
-  /** From 7.4: FEATUREEXTACK. */
-  readonly features: boolean;
   /** The client asked for UTF8_SUPPORT: char columns of UTF-8 collations travel as they are. */
   readonly utf8: boolean;
 }
 
 /** The newest version that both sides know; LOGIN7 in MS-TDS 2.2.6.4 and its appendix list the numbers. */
 export function dialectFor(requested: number, strict: boolean, utf8 = false): Dialect {
-  if (strict && requested >>> 24 === 0x08) return dialect(0x08000000, 4, utf8);
-  if (requested >= 0x74000000) return dialect(0x74000004, 4, utf8);
+  if (strict && requested >>> 24 === 0x08) return dialect(0x08000000, 3, utf8);
+  if (requested >= 0x74000000) return dialect(0x74000004, 3, utf8);
   if (requested >= 0x730b0000) return dialect(0x730b0003, 3);
   if (requested >= 0x73000000) return dialect(0x730a0003, 2);
   if (requested >= 0x72000000) return dialect(0x72090002, 1);
@@ -35,7 +33,6 @@ function dialect(version: number, level: number, utf8 = false): Dialect {
     atLeast72: level >= 1,
     temporalTypes: level >= 2,
     nullBitmaps: level >= 3,
-    features: level >= 4,
     utf8,
   };
 }

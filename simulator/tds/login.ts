@@ -1,5 +1,5 @@
 /** LOGIN7 (MS-TDS 2.2.6.4). */
-import type { Login } from "../engine/session.ts";
+import { type Login, SqlError } from "../engine/session.ts";
 import { ByteReader, ProtocolError } from "./bytes.ts";
 
 export const FEATURE = { sessionRecovery: 0x01, fedAuth: 0x02, utf8: 0x0a } as const;
@@ -78,4 +78,24 @@ function parseFeatures(data: Buffer): Map<number, Buffer> {
   const reader = new ByteReader(data, start);
   for (let id = reader.u8(); id !== 0xff; id = reader.u8()) features.set(id, reader.raw(reader.u32()));
   return features;
+}
+
+/** The error for what this server does not do: integrated and federated logins, new passwords. */
+export function unservedLogin({ integratedSecurity, changesPassword, features, login }: LoginRequest): SqlError | null {
+  if (integratedSecurity) {
+    const why = "The login is from an untrusted domain and cannot be used with Integrated authentication.";
+    return new SqlError(18452, `Login failed. ${why}`, 14, 1);
+  }
+  if (features.has(FEATURE.fedAuth)) {
+    return new SqlError(
+      18456,
+      `Login failed for user '${login.user}'. Only SQL Server authentication is served.`,
+      14,
+      1,
+    );
+  }
+  if (changesPassword) {
+    return new SqlError(18456, `Login failed for user '${login.user}'. Changing passwords is not served.`, 14, 1);
+  }
+  return null;
 }

@@ -20,7 +20,6 @@ export type EncryptionPolicy = "off" | "required" | "not_supported";
 
 export interface Prelogin {
   encryption: number;
-  instance: string;
   /** The option was sent. */
   mars: boolean;
   fedAuth: number | undefined;
@@ -37,11 +36,8 @@ export function parsePrelogin(data: Buffer): Prelogin {
     if (offset + length > data.length) throw new ProtocolError(`PRELOGIN option ${token} reaches beyond the message`);
     options.set(token, data.subarray(offset, offset + length));
   }
-  const instance = options.get(OPTION.instance);
-  const end = instance?.indexOf(0) ?? 0;
   return {
     encryption: options.get(OPTION.encryption)?.[0] ?? ENCRYPT.notSupported,
-    instance: instance?.toString("latin1", 0, end < 0 ? instance.length : end) ?? "",
     mars: options.has(OPTION.mars),
     fedAuth: options.get(OPTION.fedAuth)?.[0],
   };
@@ -72,8 +68,6 @@ export function negotiate(client: number, policy: EncryptionPolicy): Encryption 
 export interface PreloginAnswer {
   version: ServerVersion;
   encryption: number;
-  /** Another instance's name was asked for. */
-  wrongInstance: boolean;
   mars: boolean;
   fedAuth: number | undefined;
 }
@@ -93,7 +87,8 @@ export function writePrelogin(answer: PreloginAnswer): Buffer {
   const options: [number, Buffer][] = [
     [OPTION.version, Buffer.of(major, minor, build >> 8, build & 0xff, 0, 0)],
     [OPTION.encryption, Buffer.of(answer.encryption)],
-    [OPTION.instance, Buffer.of(answer.wrongInstance ? 1 : 0)],
+    // 0: the instance that was asked for, whatever its name.
+    [OPTION.instance, Buffer.of(0)],
     [OPTION.threadId, Buffer.alloc(0)],
   ];
   // MARS is not served: 0 tells the client so.

@@ -290,11 +290,11 @@ test("PRELOGIN of MS-TDS 4.1 is read, and answered with its options in order", (
   // 4.1: VERSION, ENCRYPTION (off), INSTOPT (empty), THREADID, MARS.
   const request = hex("00001A0006 0100200001 0200210001 0300220004 0400260001 FF 090000000000 01 00 B80D0000 01");
   const asked = parsePrelogin(request);
-  assert.deepEqual(asked, { encryption: ENCRYPT.on, instance: "", mars: true, fedAuth: undefined });
+  assert.deepEqual(asked, { encryption: ENCRYPT.on, mars: true, fedAuth: undefined });
   const answer = writePrelogin({
     version: [16, 0, 4135],
     encryption: 0,
-    wrongInstance: false,
+
     mars: true,
     fedAuth: undefined,
   });
