@@ -312,7 +312,7 @@ test("a client that vanishes in the middle of a result aborts its request and cl
   assert.equal(aborted, true);
 });
 
-test("a fault of the engine is an error for the client and a report for the operator", async () => {
+test("a fault of the engine is an error for the client, ends its session, and is reported to the operator", async () => {
   await using on = await bench();
   on.engine.on("broken", (sink) => {
     sink.columns([column("i", { id: "int" }, false)]);
@@ -321,6 +321,7 @@ test("a fault of the engine is an error for the client and a report for the oper
   const answer = await ask(await on.connect(), "broken");
   assert.match(answer.error!.message, /NULL in a column of type int that was described as NOT NULL/);
   assert.match(on.problems[0]!, /a request failed in the engine: NULL in a column/);
+  await on.engine.sessions[0]!.closed();
 });
 
 test("sql_variant parameters keep their base type", async () => {
