@@ -10,6 +10,7 @@ import type { Position } from "../change/position.ts";
 import { DStreamError, TransportError } from "../errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Limits, Sender } from "../transports/transport.ts";
+import { unlessAborted } from "./abort.ts";
 import { fullName, type TableName } from "./checkpoint.ts";
 import type { Outage } from "./outage.ts";
 import type { ChangeBatch } from "./source.ts";
@@ -105,8 +106,8 @@ export class Delivery {
           "or take a queue that allows larger messages.",
       });
     }
-    cut.throwIfAborted();
-    await this.#parts.deadLetters.append({ table: this.#table, position: batch.position, reason, message });
+    const letter = { table: this.#table, position: batch.position, reason, message };
+    await unlessAborted(this.#parts.deadLetters.append(letter), cut);
     this.#parts.logger.warn({ lsn: message.properties.LSN, bytes }, `${reason}: put into the dead letters`);
     return "delivered";
   }

@@ -21,7 +21,8 @@ export interface Source {
   maximum(signal: AbortSignal): Promise<{ lsn: Lsn; commitTime: string | null } | null>;
   /**
    * Which of these tables have changes after their positions and not above `upTo`. One query for all. An instance change or a
-   * gap counts as a change: the reader is to find it.
+   * gap counts as a change: the reader is to find it. For all others the caller's checkpoint becomes (upTo, +infinity): so
+   * this throws `unavailable` where its own connection (to another replica, say) has not seen `upTo` yet.
    */
   changed(tables: { table: SourceTable; after: Position }[], upTo: Lsn, signal: AbortSignal): Promise<SourceTable[]>;
   /** Where a table without checkpoint begins, by the configuration's `start`. */

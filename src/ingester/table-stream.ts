@@ -144,35 +144,38 @@ export class TableStream {
     }
   }
 
-  async #readOnce(maximum: Maximum, fewerRows: number | undefined): Promise<{ batch: ChangeBatch; grant: Grant }> {
-    const { sizer, table } = this.#own;
+  #readOnce(maximum: Maximum, fewerRows: number | undefined): Promise<{ batch: ChangeBatch; grant: Grant }> {
+    const { reads, inFlight } = this.#parts;
+    const { sizer } = this.#own;
     const { stop } = this.#ownership;
-    const limit = { maxRows: fewerRows ?? sizer.rows, maxBytes: sizer.maxBytes, upTo: maximum.lsn };
-    const grant = await this.#parts.inFlight.take(sizer.expectedBytes, stop);
-    try {
-      this.#reader ??= this.#parts.source.reader(table, this.#checkpoint);
-      const reader = this.#reader;
-      const batch = await this.#parts.reads.during(1, stop, () => reader.read(limit, stop));
-      stop.throwIfAborted();
-      grant.resize(batch.bytes);
-      sizer.measured(batch.messages, batch.bytes);
-      return { batch, grant };
-    } catch (error) {
-      grant.release();
-      // The next attempt looks at the history again: behind a new connection there may be a restored database.
-      if (!(error instanceof GapError)) await this.#dropReader();
-      throw error;
-    }
+    // The bytes come second, when the reads before this one have shown how many they are.
+    return reads.during(1, stop, async () => {
+      const grant = await inFlight.take(sizer.expectedBytes, stop);
+      try {
+        const limit = { maxRows: fewerRows ?? sizer.rows, maxBytes: sizer.maxBytes, upTo: maximum.lsn };
+        const batch = await this.#openReader().read(limit, stop);
+        // Nobody waits for it any more.
+        stop.throwIfAborted();
+        grant.resize(batch.bytes);
+        sizer.measured(batch.messages, batch.bytes);
+        return { batch, grant };
+      } catch (error) {
+        grant.release();
+        // The next attempt looks at the history again: behind a new connection there may be a restored database.
+        if (!(error instanceof GapError)) await this.#dropReader();
+        throw error;
+      }
+    });
+  }
+
+  #openReader(): ChangeReader {
+    return (this.#reader ??= this.#parts.source.reader(this.#own.table, this.#checkpoint));
   }
 
   async #skipGap(gap: GapError): Promise<void> {
-    const { table, logger } = this.#own;
+    const { logger } = this.#own;
     const { stop } = this.#ownership;
-    const skip = async () => {
-      this.#reader ??= this.#parts.source.reader(table, this.#checkpoint);
-      return this.#reader.skipGap(stop);
-    };
-    const { from, to } = await this.#parts.database.ride(skip, stop);
+    const { from, to } = await this.#parts.database.ride(() => this.#openReader().skipGap(stop), stop);
     const count = this.#parts.progress.skippedGap();
     logger.warn(
       { lsn: from, to, count, error: gap },
@@ -181,7 +184,7 @@ export class TableStream {
   }
 
   async #save(batch: ChangeBatch, maximum: Maximum): Promise<void> {
-    const { table, watch, logger } = this.#own;
+    const { table, logger } = this.#own;
     const { token, stop, cut, fenced } = this.#ownership;
     const { quiet, checkpoints, database, progress } = this.#parts;
     // Never backwards: a maximum that is older than the checkpoint makes for an older position.
@@ -193,7 +196,6 @@ export class TableStream {
       quiet.note(table, checkpoint, token, fenced);
       return;
     }
-    watch.came();
     const save = async () => {
       await quiet.withdraw(table);
       cut.throwIfAborted();

@@ -233,19 +233,14 @@ export class Watch {
   async next(after: Position | null, signal: AbortSignal): Promise<Turn> {
     const turn = await this.#watcher.wait(after, signal);
     if (turn.kind === "quiet") return turn;
-    this.came();
+    const backedOff = this.interval.current > this.interval.base;
+    this.interval.came(this.#clock.now());
+    if (backedOff) this.#watcher.hurry();
     const pause = this.#readAt + this.interval.base - this.#clock.now();
     if (pause > 0) await this.#clock.wait(pause, signal);
     signal.throwIfAborted();
     this.#readAt = this.#clock.now();
     return { kind: turn.kind, maximum: this.#watcher.latest() ?? turn.maximum };
-  }
-
-  /** Changes came: the next question is due after the base interval. */
-  came(): void {
-    const backedOff = this.interval.current > this.interval.base;
-    this.interval.came(this.#clock.now());
-    if (backedOff) this.#watcher.hurry();
   }
 
   end(): void {

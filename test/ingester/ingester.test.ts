@@ -300,6 +300,47 @@ test("the memory of what is in flight is bounded: while the queue is down no mor
   assert.equal(host.count("reader.read"), 3);
 });
 
+test("a row that turns out larger than its batch counts in full: the next read waits until it is acknowledged", async () => {
+  const world = new World(Array.from({ length: 10 }, (_, i) => `T${i}`));
+  world.commit([...world.tables.keys()], 50_000);
+  let down = true;
+  const host = new Host(world, (_, name) =>
+    down && name.startsWith("sender.send") ? new TransportError("unavailable", "down") : undefined,
+  );
+  await start(world, { maxBatchBytes: 10_000, maxInFlightBytes: 70_000, maxConcurrentTables: 1 }, host);
+  await world.clock.advance(600_000);
+  assert.equal(host.count("reader.read"), 2);
+  down = false;
+  await world.clock.until(() => world.complete);
+});
+
+test("reads that fail give their part of the budget back", async () => {
+  const world = new World(["Persons", "Cars"]);
+  for (let i = 0; i < 10; i++) world.commit(["Persons", "Cars"]);
+  let failures = 20;
+  const host = new Host(world, (_, name) =>
+    name.startsWith("reader.read") && failures-- > 0 ? new SourceError("unavailable", "deadlock victim") : undefined,
+  );
+  await start(world, { maxBatchBytes: 10_000, maxInFlightBytes: 10_000 }, host);
+  await world.clock.until(() => world.complete);
+});
+
+test("a lock that is granted only after the ingester was told to stop is released again", async () => {
+  const world = new World(["Persons"]);
+  const granted = Promise.withResolvers<void>();
+  const host = new Host(world, (_, name, moment) =>
+    name.startsWith("locks.acquire") && moment === "after" ? granted.promise : undefined,
+  );
+  const end = host.start();
+  await world.clock.advance(1_000);
+  host.stop.abort();
+  await end;
+  assert.equal(world.owners.size, 1);
+  granted.resolve();
+  await world.clock.settle();
+  assert.equal(world.owners.size, 0);
+});
+
 test("a shutdown lets the send under way finish and saves its checkpoint, begins no read, and releases the locks", async () => {
   const world = new World(["Persons"]);
   for (let i = 0; i < 10; i++) world.commit(["Persons"]);

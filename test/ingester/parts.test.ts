@@ -3,12 +3,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Message } from "../../src/change/message.ts";
 import { afterTransaction } from "../../src/change/position.ts";
+import { SourceError } from "../../src/errors.ts";
 import { unlessAborted } from "../../src/ingester/abort.ts";
 import { BatchSizer } from "../../src/ingester/batch-sizer.ts";
 import { Budget } from "../../src/ingester/budget.ts";
+import { Outage } from "../../src/ingester/outage.ts";
 import { PollInterval } from "../../src/ingester/poll-interval.ts";
 import { lagSeconds } from "../../src/ingester/progress.ts";
 import { QuietCheckpoints } from "../../src/ingester/quiet-checkpoints.ts";
+import { lines, recorder } from "./log-recorder.ts";
+import { VirtualClock } from "./virtual-clock.ts";
 import { Host, lsn, World } from "./world.ts";
 
 const never = new AbortController().signal;
@@ -176,4 +180,71 @@ test("a note that finds another owner tells who noted it, and leaves the others 
   assert.equal(fenced, 1);
   assert.equal(world.position("A"), undefined);
   assert.equal(world.position("B")?.startLsn, lsn(5));
+});
+
+test("a quiet write under way does not forget a note that came meanwhile", async () => {
+  const { world, host, store, tableA, checkpoint } = quietWorld();
+  const { token } = await store.claim(tableA, 1);
+  const quiet = new QuietCheckpoints(store);
+  const slow = Promise.withResolvers<void>();
+  host.fault = (_, name, moment) =>
+    name.startsWith("checkpoints.saveAll") && moment === "after" ? slow.promise : undefined;
+  quiet.note(tableA, checkpoint(5), token, assert.fail);
+  const flushed = quiet.flush();
+  await new Promise(setImmediate);
+  quiet.note(tableA, checkpoint(9), token, assert.fail);
+  slow.resolve();
+  await flushed;
+  await quiet.flush();
+  assert.equal(world.position("A")?.startLsn, lsn(9));
+});
+
+function outage() {
+  const clock = new VirtualClock();
+  const log = recorder();
+  const database = new Outage("the database", { logger: log.logger, clock, random: () => 0.5 });
+  const said = () =>
+    [...lines(log, "warn"), ...lines(log, "info")].map((line) => (JSON.parse(line) as { msg: string }).msg);
+  return { clock, database, said };
+}
+
+test("an outage is over when the last of those that failed has succeeded", async () => {
+  const { clock, database, said } = outage();
+  let up = 0;
+  const call = (from: number) => async () => {
+    if (up < from) throw new SourceError("unavailable", "refused");
+    return from;
+  };
+  const calls = Promise.all([database.ride(call(1), never), database.ride(call(2), never)]);
+  await clock.advance(10_000);
+  up = 1;
+  await clock.advance(60_000);
+  assert.deepEqual(said(), ["waiting for the database: refused"]);
+  assert.equal(await database.ride(call(0), never), 0, "a call that never failed says nothing about it");
+  up = 2;
+  await clock.advance(60_000);
+  assert.deepEqual(await calls, [1, 2]);
+  assert.equal(said().length, 2);
+  assert.match(said()[1]!, /^the database is back after \d+ s$/);
+});
+
+test("what waiting does not heal is not waited for", async () => {
+  const { database, said } = outage();
+  const denied = () => Promise.reject(new SourceError("table", "denied"));
+  await assert.rejects(database.ride(denied, never), /denied/);
+  assert.deepEqual(said(), []);
+});
+
+test("once told to stop a first call is still made, but no failed one is made again; once cut off none is", async () => {
+  const { database } = outage();
+  let calls = 0;
+  const fails = async () => {
+    calls++;
+    throw new SourceError("unavailable", "refused");
+  };
+  const aborted = AbortSignal.abort(new Error("stop"));
+  await assert.rejects(database.ride(fails, aborted, never), /refused/);
+  assert.equal(calls, 1);
+  await assert.rejects(database.ride(fails, aborted), /stop/);
+  assert.equal(calls, 1);
 });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { SourceError } from "../../src/errors.ts";
+import { lines, recorder } from "./log-recorder.ts";
 import { Host, type HostSettings, lsn, World } from "./world.ts";
 
 const running: { host: Host; end: Promise<void> }[] = [];
@@ -80,6 +81,15 @@ test("while nothing comes the interval doubles up to its maximum, and a change b
   await world.clock.advance(60_000);
   assert.deepEqual(times.slice(6), [195_000, 200_000, 210_000]);
   assert.equal(world.delivered("A").length, 1);
+});
+
+test("a maximum that moves all the time without a change of ours does not keep the interval short", async () => {
+  const world = new World(["A"]);
+  const host = await start(world, { table: { pollIntervalMs: 5_000, maxPollIntervalMs: 40_000 } });
+  const times = questions(host);
+  for (let time = 500; time < 160_000; time += 1_000) world.clock.at(time, () => void world.commit([]));
+  await world.clock.advance(155_000);
+  assert.deepEqual(times, [5_000, 15_000, 35_000, 75_000, 115_000, 155_000]);
 });
 
 test("the watcher asks at the smallest interval that any table has reached; its query covers the tables that backed off too", async () => {
@@ -213,12 +223,38 @@ test("after the connection was lost every table is held against the history agai
 test("a maximum that went backwards stops the tables that were read beyond it", async () => {
   const world = new World(["A"]);
   for (let i = 0; i < 10; i++) world.commit(["A"]);
-  const host = await start(world);
+  const log = recorder();
+  const host = await start(world, { logger: log.logger });
   await world.clock.advance(4_000);
   world.last = 5;
   await world.clock.advance(20_000);
+  assert.ok(lines(log, "error").some((line) => line.includes("dbo.A stops") && line.includes("above the maximum LSN")));
   const reads = host.count("reader.read");
   world.last = 50;
   await world.clock.advance(300_000);
   assert.equal(host.count("reader.read"), reads, "and a maximum that has caught up does not make it the same history");
+});
+
+test("a maximum from a server that lags behind moves no checkpoint backwards, and nothing is sent twice", async () => {
+  const world = new World(["A"]);
+  for (let i = 0; i < 10; i++) world.commit(["A"]);
+  const host = await start(world);
+  await world.clock.advance(4_000);
+  host.lag = 4;
+  await world.clock.advance(60_000);
+  host.stop.abort();
+  await world.clock.settle();
+  assert.equal(world.position("A")?.startLsn, lsn(11));
+  assert.equal(world.delivered("A").length, 10);
+});
+
+test("a batch cut short for the sake of one large message is followed by full ones", async () => {
+  const world = new World(["A"]);
+  world.commit(["A"]);
+  world.commit(["A"], 5_000);
+  for (let i = 0; i < 50; i++) world.commit(["A"]);
+  world.limits = { maxMessageBytes: 2_000, maxSendBytes: 1_000_000 };
+  const host = await start(world, { onOversize: "dead_letter" });
+  assert.equal(world.delivered("A").length, 51);
+  assert.ok(host.count("reader.read") <= 6, `${host.count("reader.read")} reads`);
 });

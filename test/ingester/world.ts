@@ -156,6 +156,8 @@ export class Host {
   readonly stop = new AbortController();
   dead = false;
   fault: Fault | undefined;
+  /** How many commits the connection that asks for the maximum lags behind. */
+  lag = 0;
   /** What the queue finds too large only when it is sent. */
   refuse: (message: Message) => boolean = () => false;
   #locks = new Map<string, AbortController>();
@@ -247,7 +249,7 @@ export class Host {
 
   source(): Source {
     const { world } = this;
-    const maximum = () => lsn(world.last);
+    const maximum = () => lsn(world.last - this.lag);
     return {
       tables: () => this.#call("source.tables", () => [...world.tables.values()].map(({ table }) => table)),
       maximum: () => this.#call("source.maximum", () => ({ lsn: maximum(), commitTime: world.commitTime(maximum()) })),
@@ -276,10 +278,13 @@ export class Host {
     const { world } = this;
     const name = fullName(fake.table);
     let at = from.position;
+    let first = true;
     const inHistory = () => {
       const { startLsn } = at;
-      if (startLsn > lsn(world.last)) throw new HistoryError(`The checkpoint of ${name} is above the maximum LSN.`);
+      if (first && startLsn > lsn(world.last))
+        throw new HistoryError(`The checkpoint of ${name} is above the maximum LSN.`);
       if (startLsn < fake.lowWatermark) throw new GapError(name, startLsn, fake.lowWatermark, "Set the checkpoint.");
+      first = false;
     };
     return {
       read: (limit) =>
