@@ -84,7 +84,8 @@ export function restoreSnapshot(snapshot: DatabaseSnapshot): Database {
   const { id, collation, createDate } = snapshot.database;
   const restored = new Database(engine, name, id, collation, createDate);
   fill(restored, snapshot);
-  restored.lsn.advance(snapshot.lsn);
+  // `advance` goes to the next block: a block that has not begun yet is the next one.
+  restored.lsn.advance((snapshot.lsn & 0xffffn) === 0n ? snapshot.lsn - 0x10000n : snapshot.lsn);
   restored.log.push(...snapshot.log);
   const recovery = current.properties.get("recovery");
   if (recovery) restored.properties.set("recovery", recovery);

@@ -27,7 +27,7 @@ export interface DdlInput {
 export function applyDdl({ database, tables, layouts, system, instances, ddl }: DdlInput): number {
   const source = database.tables.get(ddl.objectId);
   if (!source) return 0;
-  const before = layouts.at(source, ddl.lsn - 1n);
+  const before = layouts.before(source, ddl.lsn);
   const after = layouts.at(source, ddl.lsn);
   let noted = 0;
   for (const instance of instances) {

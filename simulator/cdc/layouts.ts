@@ -30,6 +30,11 @@ export class Layouts {
     return this.#past.get(table.objectId)?.find((layout) => layout.until >= lsn)?.columns ?? table.columns;
   }
 
+  /** Of the time just before the DDL statement that has this LSN. */
+  before(table: Table, ddl: bigint): readonly Column[] {
+    return this.#past.get(table.objectId)?.findLast((layout) => layout.until < ddl)?.columns ?? this.at(table, ddl);
+  }
+
   /** Everything up to this LSN has been captured. */
   forget(captured: bigint): void {
     for (const [objectId, list] of this.#past) {

@@ -104,9 +104,14 @@ export class Work {
     this.transaction.insert(table, row);
   }
   update(table: Table, key: Value, change: (row: Row) => Row): void {
-    const { entry, row } = this.#find(table, key);
-    this.transaction.lock(entry);
-    this.transaction.update(table, entry, change(row));
+    this.updateAll(table, [key], change);
+  }
+  /** One statement's rows, found before any of them changes, as a key may be one that another row has just left. */
+  updateAll(table: Table, keys: Value[], change: (row: Row) => Row): void {
+    for (const { entry, row } of keys.map((key) => this.#find(table, key))) {
+      this.transaction.lock(entry);
+      this.transaction.update(table, entry, change(row));
+    }
   }
   delete(table: Table, key: Value): void {
     const { entry } = this.#find(table, key);

@@ -44,14 +44,13 @@ function run(work: Work, table: Table, { kind, picks, value }: Statement, used: 
   } else moveKeys(work, table, kind === "shift" ? 1 : 40 + value, kind === "shift" ? keys : [...chosen], used);
 }
 
-/** Adds to keys, the highest first so that no two rows have one in between. */
+/** Adds to keys, the lowest first: the key that a row gets may still be another's until the statement ends. */
 function moveKeys(work: Work, table: Table, by: number, keys: number[], used: Set<number>): void {
   if (by > 1 && keys.some((key) => used.has(key + by))) return;
-  for (const key of keys.sort((a, b) => b - a)) {
-    work.update(table, key, ([, ...rest]) => [key + by, ...rest]);
-    used.delete(key);
-    used.add(key + by);
-  }
+  const ascending = keys.sort((a, b) => a - b);
+  work.updateAll(table, ascending, ([id, ...rest]) => [(id as number) + by, ...rest]);
+  for (const key of ascending) used.delete(key);
+  for (const key of ascending) used.add(key + by);
 }
 
 function apply(
