@@ -73,8 +73,11 @@ const SECOND: Record<string, string> = {
 const QUOTE = 39;
 const MAX_INT = "2147483647";
 
-/** All tokens of a text, the last of kind `end`. Throws SqlSyntaxError 105 and 113 for what is never closed. */
-export function tokenize(text: string): Token[] {
+/**
+ * All tokens of a text, the last of kind `end`. Text in double quotes is a name, or a string where QUOTED_IDENTIFIER is OFF.
+ * Throws SqlSyntaxError 105 and 113 for what is never closed.
+ */
+export function tokenize(text: string, quotedIdentifier = true): Token[] {
   const tokens: Token[] = [];
   const length = text.length;
   let at = 0;
@@ -188,8 +191,8 @@ export function tokenize(text: string): Token[] {
       }
       continue;
     }
-    if (code === QUOTE) {
-      const value = joined(delimited(QUOTE));
+    if (code === QUOTE || (code === 34 && !quotedIdentifier)) {
+      const value = joined(delimited(code));
       tokens.push(new Token("string", "", value, start, at, startLine));
       continue;
     }

@@ -1,7 +1,7 @@
 import type { Cond, Expr } from "./ast.ts";
 import { condition, isCondition, predicate } from "./parser-conditions.ts";
 import { escapeClause } from "./parser-escapes.ts";
-import { call, functionCall, niladicFunction } from "./parser-functions.ts";
+import { call, functionCall, niladicFunction, reservedFunction } from "./parser-functions.ts";
 import { query } from "./parser-queries.ts";
 import type { TokenReader } from "./token-reader.ts";
 
@@ -210,5 +210,5 @@ export function startsExpression(p: TokenReader): boolean {
   if (kind === "symbol") return ["(", "-", "+", "~", "{"].includes(key);
   if (kind === "word" || kind === "quoted") return p.peek().key !== ":" && key !== "THROW";
   if (kind !== "reserved") return true;
-  return key === "NULL" || key === "CASE" || p.peek().key === "(" || key.startsWith("CURRENT_");
+  return key === "NULL" || key === "CASE" || reservedFunction(key);
 }

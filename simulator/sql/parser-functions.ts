@@ -38,6 +38,11 @@ const SPECIAL: ReadonlyMap<string, SpecialForm> = new Map<string, SpecialForm>([
   ["DATE_BUCKET", dateCall],
 ]);
 
+/** Whether a reserved word is the name of a function. */
+export function reservedFunction(key: string): boolean {
+  return SPECIAL.has(key) || RESERVED_FUNCTIONS.has(key) || NILADIC.has(key);
+}
+
 /** A function with a form of its own, or one whose name is a reserved word; undefined when it is an ordinary one. */
 export function functionCall(p: TokenReader): Expr | undefined {
   const special = SPECIAL.get(p.token.key);

@@ -36,13 +36,16 @@ import { TokenReader } from "./token-reader.ts";
 
 export { SqlSyntaxError } from "./syntax-error.ts";
 
-/** The statements of a batch, in order; none for a text of blanks and comments. Throws SqlSyntaxError. */
-export function parseBatch(text: string): Statement[] {
-  const p = new TokenReader(text);
+/**
+ * The statements of a batch, in order; none for a text of blanks and comments. Throws SqlSyntaxError.
+ * `quotedIdentifier` is the session's setting: OFF makes double quotes enclose strings.
+ */
+export function parseBatch(text: string, quotedIdentifier = true): Statement[] {
+  const p = new TokenReader(text, quotedIdentifier);
   const statements: Statement[] = [];
   while (p.accept(";"));
   if (bareProcedureFollows(p)) {
-    statements.push(bareExecute(p, p.token.line));
+    statements.push(statement(p, bareExecute));
     separate(p);
   }
   statements.push(...statementList(p, undefined));
@@ -112,13 +115,13 @@ function triggerFollows(p: TokenReader): boolean {
 }
 
 /** One statement, without the semicolon behind it. */
-export function statement(p: TokenReader): Statement {
+export function statement(p: TokenReader, parser: StatementParser = dispatch): Statement {
   const { pos: start, depth } = p;
   const { line } = p.token;
   p.enter();
   let result: Statement;
   try {
-    result = dispatch(p, line);
+    result = parser(p, line);
   } catch (error) {
     if (!(error instanceof UnsupportedSyntax)) throw error;
     p.skipStatement(start);

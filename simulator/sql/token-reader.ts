@@ -4,7 +4,7 @@ import { type Token, tokenize } from "./lexer.ts";
 import { SqlSyntaxError } from "./syntax-error.ts";
 
 /** Nesting of parentheses, CASE, IF … beyond which SQL Server gives up as well (error 191), though it goes deeper. */
-const MAX_DEPTH = 300;
+const MAX_DEPTH = 500;
 
 /** Words directly behind one of these continue a statement, even if they could begin one: `WITH ROLLBACK IMMEDIATE`. */
 const CONTINUES: ReadonlySet<string> = new Set(["WITH", ",", "FOR", "ON", "TO", "=", "AS", "OF", "."]);
@@ -22,9 +22,9 @@ export class TokenReader {
   markers = 0;
   private closing: Int32Array | undefined;
 
-  constructor(text: string) {
+  constructor(text: string, quotedIdentifier = true) {
     this.text = text;
-    this.tokens = tokenize(text);
+    this.tokens = tokenize(text, quotedIdentifier);
     this.token = this.tokens[0]!;
   }
 
@@ -120,7 +120,9 @@ export class TokenReader {
     return parts;
   }
 
+  /** A name of an object; bulk copy clients write `..sp_tablecollations_100`, where the leading dots say nothing. */
   objectName(): ObjectName {
+    while (this.at(".")) this.advance();
     const parts = this.nameParts();
     if (parts.length > 4) {
       throw new SqlSyntaxError(
@@ -211,7 +213,8 @@ export class TokenReader {
         open <= 0 &&
         this.pos > start &&
         STATEMENT_STARTS.has(token.key) &&
-        (token.key === "END" || !CONTINUES.has(this.previous.key))
+        (token.key === "END" || !CONTINUES.has(this.previous.key)) &&
+        !(token.key === "SET" && this.peek().key === "(")
       ) {
         return;
       }
