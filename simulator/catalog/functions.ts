@@ -1,5 +1,5 @@
 /**
- * Metadata and security functions.
+ * Metadata and security functions, as far as they are not the engine's own (USER_NAME, IS_MEMBER and their like).
  * https://learn.microsoft.com/sql/t-sql/functions/metadata-functions-transact-sql
  */
 import type { Column, Index } from "../engine/database.ts";
@@ -149,16 +149,6 @@ function principal({ session }: Context): Principal {
   return session.principalIn(session.currentDatabase);
 }
 
-function isMember(context: Context, role: Value): number | null {
-  if (role === null) return null;
-  const { principals } = context.session.currentDatabase;
-  const name = String(role).trimEnd();
-  if (!principals.find(name)) return null;
-  const own = principal(context);
-  if (own.name === "dbo" && same(name, "db_owner")) return 1;
-  return bool(principals.identities(own).has(name.toLowerCase()));
-}
-
 /** https://learn.microsoft.com/sql/t-sql/functions/has-perms-by-name-transact-sql */
 function hasPermission(context: Context, securable: Value, securableClass: Value, permission: Value): number | null {
   const { session } = context;
@@ -208,7 +198,6 @@ const CONNECTION: Record<string, string> = {
 };
 
 export function registerMetadataFunctions(engine: Engine): void {
-  const login = ({ session }: Context) => session.login.name;
   const functions = [
     scalar("SERVERPROPERTY", "nvarchar(128)", "sql_variant", (context, [name]) =>
       name === null ? null : serverProperty(context.engine, String(name)),
@@ -316,27 +305,6 @@ export function registerMetadataFunctions(engine: Engine): void {
       const database = server.database(String(name).trimEnd());
       return database ? bool(Session.mayUse(database, session.login)) : null;
     }),
-    scalar("IS_MEMBER", "sysname", "int", (context, [role]) => isMember(context, role!)),
-    scalar("IS_ROLEMEMBER", "sysname; sysname?", "int", (context, [role, name]) => {
-      if (name === undefined) return isMember(context, role!);
-      const { principals } = context.session.currentDatabase;
-      const member = principals.find(String(name).trimEnd());
-      if (!member || !principals.find(String(role).trimEnd())) return null;
-      return bool(principals.identities(member).has(String(role).trimEnd().toLowerCase()));
-    }),
-    scalar("IS_SRVROLEMEMBER", "sysname; sysname?", "int", ({ engine: server, session }, [role, name]) => {
-      const found = name === undefined ? session.login : server.logins.get(String(name).trimEnd().toLowerCase());
-      if (!found) return null;
-      return bool(same(String(role).trimEnd(), "public") || found.sysadmin);
-    }),
-    scalar("SUSER_NAME", "int?", "nvarchar(128)", (context, [id]) =>
-      id === undefined
-        ? login(context)
-        : ([...context.engine.logins.values()].find((one) => one.principalId === id)?.name ?? null),
-    ),
-    scalar("SUSER_SNAME", "varbinary(85)?", "nvarchar(128)", (context, [sid]) =>
-      sid === undefined ? login(context) : Buffer.isBuffer(sid) && sid.equals(Buffer.from([1])) ? "sa" : null,
-    ),
     scalar("SUSER_ID", "nvarchar(128)?", "int", ({ engine: server, session }, [name]) =>
       name === undefined
         ? session.login.principalId
@@ -345,17 +313,6 @@ export function registerMetadataFunctions(engine: Engine): void {
     scalar("SUSER_SID", "nvarchar(128)?", "varbinary(85)", ({ session }) =>
       session.login.principalId === 1 ? Buffer.from([1]) : Buffer.from(session.login.name),
     ),
-    scalar("SYSTEM_USER", "", "nvarchar(128)", login),
-    scalar("ORIGINAL_LOGIN", "", "nvarchar(128)", login),
-    scalar("USER_NAME", "int?", "nvarchar(128)", (context, [id]) =>
-      id === undefined
-        ? principal(context).name
-        : ([...context.session.currentDatabase.principals.all.values()].find((one) => one.principalId === id)?.name ??
-          null),
-    ),
-    scalar("CURRENT_USER", "", "nvarchar(128)", (context) => principal(context).name),
-    scalar("SESSION_USER", "", "nvarchar(128)", (context) => principal(context).name),
-    scalar("USER", "", "nvarchar(128)", (context) => principal(context).name),
     scalar("USER_ID", "sysname?", "int", (context, [name]) =>
       name === undefined
         ? principal(context).principalId
@@ -366,9 +323,7 @@ export function registerMetadataFunctions(engine: Engine): void {
         ? principal(context).principalId
         : (context.session.currentDatabase.principals.find(String(name).trimEnd())?.principalId ?? null),
     ),
-    scalar("APP_NAME", "", "nvarchar(128)", ({ session }) => session.application),
     scalar("PROGRAM_NAME", "", "nvarchar(128)", ({ session }) => session.application),
-    scalar("HOST_NAME", "", "nvarchar(128)", ({ session }) => session.host),
     scalar("HOST_ID", "", "char(10)", () => String(process.pid).padEnd(10)),
     scalar("CONNECTIONPROPERTY", "nvarchar(128)", "sql_variant", (_, [name]) => {
       const found = CONNECTION[String(name).trimEnd().toLowerCase()];
