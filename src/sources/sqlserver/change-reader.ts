@@ -274,8 +274,10 @@ export class SqlServerChangeReader implements ChangeReader {
       if (startLsn < low) throw gapError(this.table, startLsn, low);
     }
     if (answer.maximum === null) return "wait";
-    if (answer.maximum < startLsn) throw behindCheckpoint(this.table, this.#position, answer.maximum, answer.readOnly);
-    return "use";
+    if (answer.maximum >= startLsn) return "use";
+    // A new instance can begin above the maximum, until the capture job has got there.
+    if (startLsn === answer.lowAfter && this.#position.commandId < 0) return "wait";
+    throw behindCheckpoint(this.table, this.#position, answer.maximum, answer.readOnly);
   }
 
   /** Once on each connection, since each new one may lead to another history. */

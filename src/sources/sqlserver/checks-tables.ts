@@ -1,10 +1,12 @@
 /** Whether each table can be read, and what change data capture itself does not show of it. */
+import { ZERO_LSN } from "../../change/position.ts";
 import { matches, type TablePattern } from "../../config/tables.ts";
 import { DStreamError } from "../../errors.ts";
 import { fullName, type TableName } from "../../ingester/checkpoint.ts";
 import { closest } from "../../text/closest.ts";
 import type { CapturedTable } from "./capture-instance.ts";
 import type { CheckContext, Finding } from "./finding.ts";
+import { lsnOrNull } from "./lsn.ts";
 import { quoteName, quoteText } from "./quote.ts";
 import { chosenColumns } from "./row-decoder.ts";
 import type { TableOptions } from "./table-options.ts";
@@ -131,31 +133,41 @@ function checkKey(table: CapturedTable, ordering: "table" | "key"): Finding[] {
   ];
 }
 
+/**
+ * A low watermark of zero: not processed yet, or no permission
+ * (https://learn.microsoft.com/sql/relational-databases/system-functions/sys-fn-cdc-get-min-lsn-transact-sql).
+ */
 async function checkPermission(context: CheckContext, table: CapturedTable): Promise<Finding[]> {
   const findings: Finding[] = [];
+  const subject = subjectOf(table);
   const user = quoteName(context.user);
-  const [[select] = []] = await context.ask(
-    `SELECT HAS_PERMS_BY_NAME(${quoteText(nameOf(table))}, N'OBJECT', N'SELECT', NULL, NULL)`,
-  );
-  if (select !== 1)
-    findings.push({
-      severity: "error",
-      subject: subjectOf(table),
-      message: `${context.user} may not read the table, which the server wants of readers of its changes.`,
-      fix: `GRANT SELECT ON ${nameOf(table)} TO ${user};`,
-    });
-  for (const { name, roleName } of table.instances) {
-    if (roleName === null) continue;
-    const [[member] = []] = await context
-      .ask(`SELECT IS_ROLEMEMBER(${quoteText(roleName)}), IS_ROLEMEMBER(N'db_owner')`)
-      .then((rows) => rows.map(([role, owner]) => [role === 1 || owner === 1]));
-    if (member !== true)
+  for (const { name, roleName, startLsn } of table.instances) {
+    const role = quoteText(roleName ?? "db_owner");
+    const [row] = await context.ask(
+      `SELECT sys.fn_cdc_get_min_lsn(${quoteText(name)}), IS_ROLEMEMBER(${role}), IS_ROLEMEMBER(N'db_owner')`,
+    );
+    const [low, member, owner] = row!;
+    if ((lsnOrNull(low) ?? ZERO_LSN) !== ZERO_LSN) continue;
+    if (startLsn === null) {
+      const message = `The capture job has not processed ${name} yet.`;
+      findings.push({
+        severity: "warning",
+        subject,
+        message,
+        fix: "EXEC sys.sp_cdc_start_job @job_type = N'capture';",
+      });
+    } else if (roleName !== null && member !== 1 && owner !== 1) {
+      const message = `${context.user} is not in ${roleName}, the gating role of ${name}.`;
       findings.push({
         severity: "error",
-        subject: subjectOf(table),
-        message: `${context.user} is not in ${roleName}, the gating role of ${name}.`,
+        subject,
+        message,
         fix: `ALTER ROLE ${quoteName(roleName)} ADD MEMBER ${user};`,
       });
+    } else {
+      const message = `${context.user} may not read the table, which the server wants of readers of its changes.`;
+      findings.push({ severity: "error", subject, message, fix: `GRANT SELECT ON ${nameOf(table)} TO ${user};` });
+    }
   }
   return findings;
 }
