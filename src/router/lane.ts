@@ -54,6 +54,8 @@ export class Lane {
   #logger: Logger;
   #backoff: Backoff;
   #queue: Parcel[] = [];
+  /** Parcels without an answer: those in the queue, and those being sent. */
+  #held = 0;
   #wake: () => void = () => {};
   #waitingSince: number | null = null;
   #refusedInARow = 0;
@@ -69,6 +71,7 @@ export class Lane {
 
   put(parcel: Parcel): void {
     this.#queue.push(parcel);
+    this.#held++;
     this.#wake();
   }
 
@@ -137,6 +140,7 @@ export class Lane {
       bytes += parcel.size;
       parcel.delivered();
     }
+    this.#held -= parcels.length;
     this.#refusedInARow = 0;
     this.#options.onDelivered(parcels.length, bytes);
   }
@@ -150,6 +154,7 @@ export class Lane {
         { advice: "It seems to refuse all of them: look at its permissions and limits, then restart.", cause: error },
       );
     }
+    this.#held--;
     parcel.refused(`refused by ${this.destination}: ${describeError(error)}`);
   }
 
@@ -189,10 +194,7 @@ export class Lane {
       (error instanceof TransportError ? error.advice : undefined) ??
       'Remove the cause and restart the router, or set on_poison = "dead_letter".';
     while (!this.#options.draining.aborted) {
-      this.#logger.error(
-        { error, advice, count: this.#queue.length },
-        `stopped: nothing more goes to ${this.destination}`,
-      );
+      this.#logger.error({ error, advice, count: this.#held }, `stopped: nothing more goes to ${this.destination}`);
       await waitFor(REMINDER_MS, this.#options.draining);
     }
   }

@@ -163,15 +163,16 @@ export class EmbeddedReceiver implements Receiver {
   /** Claims what is there, or waits until there may be something. */
   async #refill(claimed: Held[], bell: ChangeBell, end: AbortSignal): Promise<void> {
     await bell.reset();
-    claimed.push(...(await this.#claim()));
+    claimed.push(...(await this.#claim(end)));
     if (claimed.length > 0) bell.busy();
     else if (!(await bell.rings(end)) && !end.aborted) await this.#file.shrink();
   }
 
-  async #claim(): Promise<Held[]> {
+  async #claim(end: AbortSignal): Promise<Held[]> {
     const ended = await this.#file.read(() => this.#store.ended());
     if (ended.length === 0 && !(await this.#file.read(() => this.#store.hasWork(this.#queue)))) return [];
     const held = await this.#file.write(() => {
+      if (end.aborted) return []; // a transport that closes has given up what it holds, and takes nothing more
       this.#leases.renewOverdue();
       this.#store.bury(ended);
       return this.#store.claim(this.#queue, this.#leases.holder, this.#limit);
