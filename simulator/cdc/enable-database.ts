@@ -2,6 +2,8 @@
  * sys.sp_cdc_enable_db and sys.sp_cdc_disable_db.
  * https://learn.microsoft.com/sql/relational-databases/system-stored-procedures/sys-sp-cdc-enable-db-transact-sql
  */
+import { configuration } from "../catalog/databases.ts";
+import type { Row } from "../engine/database.ts";
 import type { EngineContext } from "../engine/engine.ts";
 import { SqlError } from "../engine/session.ts";
 import type { Database } from "../engine/storage.ts";
@@ -69,6 +71,7 @@ export function installHooks(cdc: CdcDatabase): void {
       1,
     );
   });
+  hooks.beforeTrackedWrite.push(refuseLongValues);
   hooks.beforeAlterTable.push((table, session) => {
     if (!cdc.tracked(table)) return;
     const forget = cdc.layouts.changing(table, database.lsn.current);
@@ -89,6 +92,31 @@ export function installHooks(cdc: CdcDatabase): void {
     for (const instance of cdc.instances())
       if (instance.sourceObjectId === table.objectId) dropInstance(context, cdc, instance);
   });
+}
+
+const LARGE = new Set(["text", "ntext", "image", "xml"]);
+
+/**
+ * "max text repl size": a large value that a tracked column gets may not be longer.
+ * https://learn.microsoft.com/sql/database-engine/configure-windows/configure-the-max-text-repl-size-server-configuration-option
+ */
+function refuseLongValues(table: Table, row: Row, before: Row | null): void {
+  const limit = configuration(table.database.engine, "max text repl size (B)");
+  if (limit < 0) return;
+  for (const [i, { type }] of table.columns.entries()) {
+    const value = row[i];
+    if ((type.length !== -1 && !LARGE.has(type.id)) || value === before?.[i]) continue;
+    const wide = type.id === "nvarchar" || type.id === "ntext" || type.id === "xml";
+    const length =
+      typeof value === "string" ? value.length * (wide ? 2 : 1) : Buffer.isBuffer(value) ? value.length : 0;
+    if (length > limit)
+      throw new SqlError(
+        7139,
+        `Length of LOB data (${length}) to be replicated exceeds configured maximum ${limit}. Use the stored procedure sp_configure to increase the configured maximum value for max text repl size option, which defaults to 65536. A configured value of -1 indicates no limit, other than the limit imposed by the data type.`,
+        16,
+        1,
+      );
+  }
 }
 
 /** For a database that was read from a snapshot. */

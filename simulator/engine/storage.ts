@@ -2,7 +2,7 @@
  * A database: its schemas, tables, views, procedures and principals, its log, and the places where the catalogue and CDC hook in.
  */
 import type { ParameterDefinition, Query, Statement } from "../sql/ast.ts";
-import type { Column, Index, LoggedTransaction, TableSchema } from "./database.ts";
+import type { Column, Index, LoggedTransaction, Row, TableSchema } from "./database.ts";
 import type { Engine, EngineContext } from "./engine.ts";
 import { LogSequence } from "./log.ts";
 import { Principals } from "./principals.ts";
@@ -49,6 +49,8 @@ export interface DatabaseHooks {
   /** After they changed. `command` is the statement's text, as far as it is known. */
   afterAlterTable: ((change: TableChange) => void)[];
   beforeDropTable: ((table: Table, session: Session) => void)[];
+  /** Before a row is written to a table that CDC tracks: throw what refuses it (7139 on values too long to replicate). */
+  beforeTrackedWrite: ((table: Table, row: Row, before: Row | null) => void)[];
   /** After any DDL of the database. */
   onDdl: ((ddl: { command: string; objectId: number; session: Session; transaction: Transaction }) => void)[];
 }
@@ -99,6 +101,7 @@ export class Database {
     beforeAlterTable: [],
     afterAlterTable: [],
     beforeDropTable: [],
+    beforeTrackedWrite: [],
     onDdl: [],
   };
   /** ALTER DATABASE … SET: upper-case names, values as written ("ON"). */

@@ -101,6 +101,7 @@ export class Transaction {
   }
 
   insert(table: Table, row: Row): Entry {
+    if (table.trackedByCdc) for (const check of table.database.hooks.beforeTrackedWrite) check(table, row, null);
     const entry = table.attach(row, this);
     this.#locked.push(entry);
     this.#undo.push({ table, entry, row: undefined, seq: PENDING });
@@ -118,6 +119,7 @@ export class Transaction {
   /** The row must be locked. Resolves to the entry that now holds the row. */
   update(table: Table, entry: Entry, row: Row): Entry {
     const before = entry.row!;
+    if (table.trackedByCdc) for (const check of table.database.hooks.beforeTrackedWrite) check(table, row, before);
     let result = entry;
     if (table.movesClusteredKey(before, row)) {
       this.#change(table, entry, null);

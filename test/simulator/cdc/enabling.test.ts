@@ -178,6 +178,26 @@ test("TRUNCATE is refused on a tracked table, and dropping it drops its instance
   assert.deepEqual(await f.call("sp_cdc_help_change_data_capture"), []);
 });
 
+// https://learn.microsoft.com/sql/database-engine/configure-windows/configure-the-max-text-repl-size-server-configuration-option
+test("a tracked table refuses large values over max text repl size, until that is raised", async () => {
+  const f = fixture();
+  const columns = [column("id", 1, INT, false), column("note", 2, { id: "nvarchar", length: -1 })];
+  const table = createTable(f.database, "people", columns);
+  const insert = (id: number) => {
+    const work = new Work(f);
+    work.statement().insert(table, id, "x".repeat(40_000));
+    work.transaction.commit(f.engine.now());
+  };
+  insert(1);
+  await f.call("sp_cdc_enable_db");
+  await f.call("sp_cdc_enable_table", enable);
+  assert.throws(() => insert(2), { number: 7139 });
+  await f.call("sp_configure", { configname: "max text repl size", configvalue: -1 });
+  insert(2);
+  assert.equal(f.changes("dbo_people").length, 1);
+  f.cdc.stop();
+});
+
 test("the help procedure describes an instance as Microsoft's page says", async () => {
   const f = fixture();
   const table = people(f);
