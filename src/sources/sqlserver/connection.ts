@@ -61,7 +61,7 @@ export class SqlConnection {
   readonly #times: ConnectionTimes;
   #connection: Connection | null = null;
   #tail: Promise<unknown> = Promise.resolve();
-  #closed = false;
+  readonly #closing = new AbortController();
 
   constructor(target: SqlServerTarget, times: Partial<ConnectionTimes> = {}) {
     this.#target = target;
@@ -90,7 +90,7 @@ export class SqlConnection {
 
   /** Ends what runs, with an error for its caller. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     this.#discard();
     await this.#tail;
     this.#discard();
@@ -117,28 +117,34 @@ export class SqlConnection {
     if (this.#connection !== null) return this.#connection;
     let failure: unknown;
     for (const host of this.#target.hosts) {
-      if (this.#closed) throw new SourceError("unavailable", "The connection to SQL Server was closed.");
+      if (this.#closing.signal.aborted) break;
       try {
-        this.#connection = await connect(toTediousConfig(this.#target, host), signal, () => this.#discard());
-        return this.#connection;
+        const either = AbortSignal.any([signal, this.#closing.signal]);
+        const connection = await connect(toTediousConfig(this.#target, host), either, (ended) => this.#forget(ended));
+        this.#connection = connection;
+        return connection;
       } catch (error) {
         signal.throwIfAborted();
         failure ??= this.#explain(`connecting to ${describeHost(host)}`, error);
       }
     }
-    throw failure;
+    throw this.#explain("connecting", failure);
   }
 
   #explain(doing: string, error: unknown): SourceError {
-    if (this.#closed)
+    if (this.#closing.signal.aborted)
       return new SourceError("unavailable", "The connection to SQL Server was closed.", { cause: error });
     return sourceError(doing, error);
   }
 
   #discard(connection: Connection | null = this.#connection): void {
     if (connection === null) return;
-    if (connection === this.#connection) this.#connection = null;
+    this.#forget(connection);
     connection.close();
+  }
+
+  #forget(connection: Connection): void {
+    if (connection === this.#connection) this.#connection = null;
   }
 }
 
@@ -147,7 +153,12 @@ export function describeHost(host: SqlServerHost): string {
   return host.instance === undefined ? host.server : `${host.server}\\${host.instance}`;
 }
 
-function connect(config: ConnectionConfiguration, signal: AbortSignal, onEnd: () => void): Promise<Connection> {
+function connect(
+  config: ConnectionConfiguration,
+  signal: AbortSignal,
+  onEnd: (connection: Connection) => void,
+): Promise<Connection> {
+  signal.throwIfAborted();
   const connection = new Connection({
     ...config,
     options: {
@@ -168,8 +179,9 @@ function connect(config: ConnectionConfiguration, signal: AbortSignal, onEnd: ()
     reject(signal.reason);
   };
   signal.addEventListener("abort", onAbort, { once: true });
-  connection.on("error", () => onEnd());
-  connection.on("end", () => onEnd());
+  // tedious closes it by itself in both cases.
+  connection.on("error", () => onEnd(connection));
+  connection.on("end", () => onEnd(connection));
   connection.connect((error) => {
     signal.removeEventListener("abort", onAbort);
     if (error) {
