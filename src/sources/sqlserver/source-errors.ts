@@ -73,10 +73,12 @@ const certificateAdvice =
 export function sourceError(doing: string, cause: unknown): SourceError {
   if (cause instanceof SourceError) return cause;
   const number = firstNumber(cause);
-  const said = flatten(cause)
+  // What the server says is in the errors of its answer; what the network says is in their causes.
+  const told = number === undefined ? [...chain(cause)] : flatten(cause);
+  const said = told
     .map((error) => error.message)
-    .filter((message, index, all) => message !== "" && all.indexOf(message) === index)
-    .join(" ");
+    .filter((message, index, all) => message !== "" && all.findIndex((other) => other.includes(message)) === index)
+    .join(number === undefined ? ": " : " ");
   const known = knowledgeOf(cause, number);
   const label = number === undefined ? "" : ` (error ${number})`;
   return new SourceError(known.scope, `While ${doing}: ${said || String(cause)}${label}`, {
