@@ -10,7 +10,7 @@ import type { Table } from "../engine/table.ts";
 import type { Temporal, Value } from "../engine/values.ts";
 import { mayRead } from "./access.ts";
 import { CdcDatabase } from "./cdc-database.ts";
-import { type CaptureInstance, captureInstances } from "./instances.ts";
+import { type CaptureInstance, findInstance } from "./instances.ts";
 import { END_TIME, entryOf, lsnOfTime, maximumLsn, RELATIONS, type Relation } from "./lsn-time-mapping.ts";
 import { isBitSet } from "./update-mask.ts";
 
@@ -29,8 +29,7 @@ function readable(context: EngineContext, name: Value): CaptureInstance | undefi
   const { database, snapshot } = context;
   const { tables } = CdcDatabase.of(database);
   if (!tables || typeof name !== "string") return undefined;
-  const wanted = name.trimEnd().toLowerCase();
-  const found = captureInstances(database, tables, snapshot).find((one) => one.name.toLowerCase() === wanted);
+  const found = findInstance(database, tables, snapshot, name);
   return found && mayRead(context, found) ? found : undefined;
 }
 

@@ -48,42 +48,37 @@ export function cdcTables(database: Database): CdcTables | undefined {
 
 /** All of them, oldest first. Those whose change table is gone are left out. */
 export function captureInstances(database: Database, tables: CdcTables, snapshot: Snapshot): CaptureInstance[] {
-  const columns = new Map<number, (CapturedColumn & { ordinal: number })[]>();
-  for (const row of tables.capturedColumns.rows(snapshot)) {
-    const list = columns.get(row[0] as number) ?? [];
-    const [, name, columnId, , ordinal, computed] = row;
-    list.push({
-      name: name as string,
-      columnId: columnId as number,
-      computed: computed === true,
-      ordinal: ordinal as number,
-    });
-    columns.set(row[0] as number, list);
-  }
-  const keys = new Map<number, string[]>();
-  for (const row of tables.indexColumns.rows(snapshot)) {
-    const list = keys.get(row[0] as number) ?? [];
-    list.push(row[1] as string);
-    keys.set(row[0] as number, list);
-  }
   const found: CaptureInstance[] = [];
   for (const row of tables.changeTables.rows(snapshot)) {
-    const changeTable = database.tables.get(row[0] as number);
-    if (changeTable) found.push(instanceOf(row, changeTable, columns.get(row[0] as number) ?? [], keys));
+    const instance = instanceOf(row, database, tables, snapshot);
+    if (instance) found.push(instance);
   }
-  const created = (instance: CaptureInstance) =>
-    (instance.createDate?.days ?? 0) * 864e9 + (instance.createDate?.ticks ?? 0);
+  const created = ({ createDate }: CaptureInstance) => (createDate?.days ?? 0) * 864e9 + (createDate?.ticks ?? 0);
   return found.sort((a, b) => created(a) - created(b));
 }
 
-function instanceOf(
-  row: Row,
-  changeTable: Table,
-  columns: (CapturedColumn & { ordinal: number })[],
-  keys: Map<number, string[]>,
-): CaptureInstance {
+/** By its name, whatever the case. */
+export function findInstance(
+  database: Database,
+  tables: CdcTables,
+  snapshot: Snapshot,
+  name: string,
+): CaptureInstance | undefined {
+  const index = tables.changeTables.indexes.find((candidate) => !candidate.clustered)!;
+  for (const row of tables.changeTables.rows(snapshot, { index, prefix: [name] }))
+    return instanceOf(row, database, tables, snapshot);
+  return undefined;
+}
+
+function instanceOf(row: Row, database: Database, tables: CdcTables, snapshot: Snapshot): CaptureInstance | undefined {
   const [objectId, , sourceObjectId, name, startLsn, , net, , roleName, indexName, filegroupName, createDate] = row;
-  const ordered = columns.sort((a, b) => a.ordinal - b.ordinal);
+  const changeTable = database.tables.get(objectId as number);
+  if (!changeTable) return undefined;
+  // Both are clustered on (object_id, ordinal).
+  const own = (table: Table) => table.rows(snapshot, { index: table.clusteredIndex!, prefix: [objectId!] });
+  const columns: CapturedColumn[] = [];
+  for (const [, column, columnId, , , computed] of own(tables.capturedColumns))
+    columns.push({ name: column as string, columnId: columnId as number, computed: computed === true });
   return {
     name: name as string,
     objectId: objectId as number,
@@ -95,9 +90,9 @@ function instanceOf(
     indexName: (indexName ?? null) as string | null,
     filegroupName: (filegroupName ?? null) as string | null,
     createDate: (createDate ?? null) as Temporal | null,
-    columns: ordered.map(({ name: column, columnId, computed }) => ({ name: column, columnId, computed })),
+    columns,
     commandId: commandIdOf(changeTable),
-    keyColumns: keys.get(objectId as number) ?? [],
+    keyColumns: [...own(tables.indexColumns)].map(([, column]) => column as string),
   };
 }
 

@@ -15,7 +15,7 @@ import type { Value } from "../engine/values.ts";
 import { mayRead } from "./access.ts";
 import { CdcDatabase } from "./cdc-database.ts";
 import { badRange, selectDenied } from "./errors.ts";
-import { type CaptureInstance, captureInstances } from "./instances.ts";
+import { type CaptureInstance, findInstance } from "./instances.ts";
 import { maximumLsn } from "./lsn-time-mapping.ts";
 import { LEADING_COLUMNS } from "./metadata-tables.ts";
 
@@ -99,7 +99,7 @@ function check(
 ): CaptureInstance {
   const { database, snapshot } = context;
   const { tables } = CdcDatabase.of(database);
-  const instance = tables && captureInstances(database, tables, snapshot).find((found) => found.name === name);
+  const instance = tables && findInstance(database, tables, snapshot, name);
   if (!tables || !instance) throw badRange(kind);
   if (!mayRead(context, instance)) throw selectDenied(`fn_cdc_get_${kind}_changes_${name}`, database.name, "cdc");
   const [from, to] = args;
