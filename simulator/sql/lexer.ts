@@ -138,6 +138,16 @@ export function tokenize(text: string, quotedIdentifier = true): Token[] {
     return i;
   }
 
+  function hexDigitsFrom(from: number): number {
+    let i = from;
+    for (; i < length; i++) {
+      const code = text.charCodeAt(i);
+      const letter = code | 32;
+      if ((code < 48 || code > 57) && (letter < 97 || letter > 102)) break;
+    }
+    return i;
+  }
+
   /** The end of a number that begins at `from`, and its kind. `1.`, `.5` and `1e` are numbers. */
   function number(from: number): LiteralKind {
     let kind: LiteralKind = "int";
@@ -182,8 +192,7 @@ export function tokenize(text: string, quotedIdentifier = true): Token[] {
 
     if (type & DIGIT) {
       if (code === 48 && (next | 32) === 120) {
-        at += 2;
-        while (at < length && /[0-9a-fA-F]/.test(text[at]!)) at++;
+        at = hexDigitsFrom(at + 2);
         tokens.push(new Token("binary", "", text.slice(start, at), start, at, startLine));
       } else {
         const kind = number(start);

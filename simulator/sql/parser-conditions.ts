@@ -1,8 +1,7 @@
 import type { Cond, Expr, Query } from "./ast.ts";
 import { additive, expression, startsQuery } from "./parser-expressions.ts";
-import { call } from "./parser-functions.ts";
 import { query } from "./parser-queries.ts";
-import { SqlSyntaxError } from "./syntax-error.ts";
+import { SqlSyntaxError, UnsupportedSyntax } from "./syntax-error.ts";
 import type { TokenReader } from "./token-reader.ts";
 
 type CompareOp = "=" | "<>" | "<" | "<=" | ">" | ">=";
@@ -89,7 +88,7 @@ function comparison(p: TokenReader): Expr | Cond {
     p.advance();
     return { kind: "exists", query: parenthesisedQuery(p) };
   }
-  if (p.at("CONTAINS") || p.at("FREETEXT")) return fullText(p);
+  if (p.at("CONTAINS") || p.at("FREETEXT")) throw new UnsupportedSyntax(p.token.key);
   const left = additive(p, true);
   if (isCondition(left)) return left;
 
@@ -154,18 +153,6 @@ function like(p: TokenReader, operand: Expr, not: boolean): Cond {
     p.expect("}");
   }
   return result;
-}
-
-/** CONTAINS and FREETEXT become a call compared with 1, so that the engine can name what it has not. */
-function fullText(p: TokenReader): Cond {
-  const name = p.advance().text;
-  if (!p.at("(")) p.fail();
-  return {
-    kind: "compare",
-    op: "=",
-    left: call(p, { parts: [name] }),
-    right: { kind: "literal", type: "int", text: "1" },
-  };
 }
 
 function parenthesisedQuery(p: TokenReader): Query {

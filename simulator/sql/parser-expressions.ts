@@ -3,6 +3,7 @@ import { condition, isCondition, predicate } from "./parser-conditions.ts";
 import { escapeClause } from "./parser-escapes.ts";
 import { call, functionCall, niladicFunction, reservedFunction } from "./parser-functions.ts";
 import { query } from "./parser-queries.ts";
+import { UnsupportedSyntax } from "./syntax-error.ts";
 import type { TokenReader } from "./token-reader.ts";
 
 /**
@@ -60,6 +61,8 @@ function postfix(p: TokenReader, operand: Expr | Cond): Expr | Cond {
       if (isCondition(result)) return result;
       p.seek(p.pos + 3);
       result = { kind: "at_time_zone", operand: result, zone: primary(p, false) as Expr };
+    } else if (p.at(".") && p.peek(2).key === "(" && !isCondition(result)) {
+      throw new UnsupportedSyntax(`.${p.peek().text}() on an expression`);
     } else {
       return result;
     }

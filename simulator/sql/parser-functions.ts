@@ -2,6 +2,7 @@ import type { Expr, FrameBound, ObjectName, OrderItem, TypeName, Window } from "
 import { condition } from "./parser-conditions.ts";
 import { expression } from "./parser-expressions.ts";
 import { typeName } from "./parser-types.ts";
+import { UnsupportedSyntax } from "./syntax-error.ts";
 import type { TokenReader } from "./token-reader.ts";
 
 /** Reserved words that are functions when a parenthesis follows. */
@@ -84,6 +85,9 @@ export function call(p: TokenReader, name: ObjectName): Expr {
     result.withinGroup = orderBy(p);
     p.expect(")");
   }
+  if (p.at("IGNORE") && p.peek().key === "NULLS") throw new UnsupportedSyntax("IGNORE NULLS");
+  // The default, in words.
+  p.acceptAll("RESPECT", "NULLS");
   if (p.accept("OVER")) result.over = window(p);
   p.leave();
   return result;

@@ -127,7 +127,7 @@ export function topClause(p: TokenReader): Top | undefined {
   if (!p.accept("TOP")) return undefined;
   let count: Expr;
   if (p.accept("(")) {
-    count = expression(p);
+    count = p.at("SELECT") ? { kind: "subquery", query: query(p) } : expression(p);
     p.expect(")");
   } else {
     const { kind, text } = p.token;

@@ -19,7 +19,7 @@ const HINTS: ReadonlySet<string> = new Set(
 
 /** Table functions with an argument syntax of their own, or that leave the server. */
 const FOREIGN_SOURCES: ReadonlySet<string> = new Set(
-  `OPENROWSET OPENDATASOURCE OPENQUERY OPENXML CONTAINSTABLE FREETEXTTABLE SEMANTICKEYPHRASETABLE
+  `CHANGETABLE OPENROWSET OPENDATASOURCE OPENQUERY OPENXML CONTAINSTABLE FREETEXTTABLE SEMANTICKEYPHRASETABLE
   SEMANTICSIMILARITYDETAILSTABLE SEMANTICSIMILARITYTABLE`.split(/\s+/),
 );
 
@@ -95,7 +95,7 @@ function primary(p: TokenReader): TableSource {
     p.expect("}");
     return source;
   }
-  if (FOREIGN_SOURCES.has(key)) throw new UnsupportedSyntax(key);
+  if (FOREIGN_SOURCES.has(key) && (kind === "reserved" || p.peek().key === "(")) throw new UnsupportedSyntax(key);
   const name = p.objectName();
   if (p.at("(") && !hintsFollow(p)) return functionSource(p, name);
   if (p.at("::")) throw new UnsupportedSyntax("the :: form of a table function");

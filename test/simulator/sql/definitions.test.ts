@@ -312,6 +312,10 @@ test("what the tree has no node for is named, and the statements behind it still
     ["SELECT * FROM OPENROWSET(BULK 'f', SINGLE_CLOB) AS x", "OPENROWSET"],
     ["ALTER DATABASE SCOPED CONFIGURATION SET MAXDOP = 1", "ALTER DATABASE SCOPED"],
     ["EXECUTE AS USER = 'u'", "EXECUTE AS"],
+    ["SELECT * FROM CHANGETABLE(CHANGES dbo.t, 0) AS c", "CHANGETABLE"],
+    ["SELECT 1 WHERE a = 1 AND CONTAINS(*, 'x')", "CONTAINS"],
+    ["SELECT FIRST_VALUE(a) IGNORE NULLS OVER (ORDER BY b) FROM t", "IGNORE NULLS"],
+    ["SELECT (SELECT a FROM t FOR XML PATH(''), TYPE).value('.', 'nvarchar(max)')", ".value() on an expression"],
   ];
   for (const [text, what] of cases) {
     const statements = kindsOf(`${text} PRINT 1`);
