@@ -56,9 +56,13 @@ interface Job {
 }
 
 const LONGEST_TRANSACTION_MS = 25;
-/** Checkpoint after this many pages, and never keep a longer log file than this once it is done with. */
-const LOG_PAGES = 4_000;
-const LOG_BYTES = 64 * 1024 * 1024;
+/**
+ * The log is copied into the file and cut when it is longer than this. SQLite's own checkpoints only ever begin anew when
+ * they happen to find nobody else at the file; with several busy processes the log would grow and grow.
+ */
+const LOG_BYTES = 16 * 1024 * 1024;
+/** Another process was in the way of cutting it: not tried again before this. */
+const LOG_RETRY_MS = 50;
 /** Free pages are given back to the file system when there are more than this, a slice at a time. */
 const SPARE_PAGES = 4_000;
 const SHRINK_PAGES = 2_000;
@@ -77,6 +81,7 @@ export class SqliteFile {
   #pumping: Promise<void> | null = null;
   #durable = true;
   #heldSincePause = 0;
+  #nextCut = 0;
 
   private constructor(path: string, database: DatabaseSync, what: string, busyMs: number) {
     this.path = path;
@@ -182,6 +187,7 @@ export class SqliteFile {
       }
       const started = performance.now();
       this.#run(started);
+      this.#cutLog();
       this.#heldSincePause += performance.now() - started;
       if (this.#heldSincePause > LONGEST_TRANSACTION_MS) {
         this.#heldSincePause = 0;
@@ -226,6 +232,19 @@ export class SqliteFile {
     } catch (error) {
       this.#rollback();
       job.reject(translate(error, `write to ${this.#what} ${this.path}`));
+    }
+  }
+
+  /** Does what it can without waiting; what it cannot, a later write of this or another process does. */
+  #cutLog(): void {
+    if (performance.now() < this.#nextCut) return;
+    const log = statSync(`${this.path}-wal`, { throwIfNoEntry: false });
+    if (log === undefined || log.size < LOG_BYTES) return;
+    this.#nextCut = performance.now() + LOG_RETRY_MS * (0.5 + Math.random());
+    try {
+      this.statement("PRAGMA wal_checkpoint(TRUNCATE)").get();
+    } catch {
+      // A full or failing disk: what was written stays in the log, and the next write says what is wrong.
     }
   }
 
@@ -289,8 +308,7 @@ function prepareFile(database: DatabaseSync, path: string, schema: FileSchema): 
   if (isNew) database.exec("PRAGMA auto_vacuum = INCREMENTAL");
   database.exec("PRAGMA journal_mode = WAL");
   database.exec(
-    `PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${LOG_PAGES}; PRAGMA journal_size_limit = ${LOG_BYTES};` +
-      "PRAGMA cache_size = -16000; PRAGMA foreign_keys = OFF",
+    "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -16000; PRAGMA foreign_keys = OFF",
   );
   database.exec("BEGIN IMMEDIATE");
   try {
