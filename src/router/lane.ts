@@ -69,6 +69,11 @@ export class Lane {
     this.ended = this.#run();
   }
 
+  /** Parcels that it has given no answer to. */
+  get held(): number {
+    return this.#held;
+  }
+
   put(parcel: Parcel): void {
     this.#queue.push(parcel);
     this.#held++;

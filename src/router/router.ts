@@ -33,6 +33,8 @@ export interface RouterOptions {
 
 const DRAIN_MS = 8_000;
 const GIVE_BACK_MS = 1_000;
+/** So long without room is worth a word. */
+const FULL_MS = 30_000;
 const RETRY_MS = { initial: 250, max: 30_000 };
 
 export class Router {
@@ -99,12 +101,23 @@ export class Router {
   async #room(stop: AbortSignal): Promise<void> {
     const wake = () => this.#onRoom();
     stop.addEventListener("abort", wake);
+    const full = setTimeout(() => this.#sayFull(), FULL_MS);
     while (this.#bytes >= this.#options.maxInFlightBytes && !stop.aborted) {
       await new Promise<void>((resolve) => {
         this.#onRoom = resolve;
       });
     }
+    clearTimeout(full);
     stop.removeEventListener("abort", wake);
+  }
+
+  /** Lanes that wait or are stopped keep what they hold in memory; when it is all of it, they keep the others waiting too. */
+  #sayFull(): void {
+    const destinations = [...this.#lanes.values()].filter((lane) => lane.held > 0).map((lane) => lane.destination);
+    this.#options.logger.warn(
+      { bytes: this.#bytes, count: this.#consignments.size, destinations: destinations.slice(0, 20) },
+      "nothing more is taken from the ingest queue: all that may be in flight waits for its destinations",
+    );
   }
 
   #lane(destination: string): Lane {
