@@ -2,8 +2,10 @@
  * Indexes, keys, constraints and partitions.
  * https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-indexes-transact-sql and its neighbours
  */
+
 import type { Engine, EngineContext } from "../engine/engine.ts";
 import type { Table } from "../engine/table.ts";
+import type { ReferentialAction } from "../sql/ast.ts";
 import { emptyView, type RowObject, view } from "./define.ts";
 import { type CatalogObject, databaseObjects, defaultObjectId, objectRow } from "./objects.ts";
 
@@ -113,6 +115,12 @@ function* partitionRows(context: EngineContext): Generator<RowObject> {
   }
 }
 
+const ACTIONS: ReferentialAction[] = ["no action", "cascade", "set null", "set default"];
+
+function actionText(action: ReferentialAction = "no action"): string {
+  return action.toUpperCase().replace(" ", "_");
+}
+
 export function registerConstraintViews(engine: Engine): void {
   const views = [
     view("sys", "indexes", INDEX, indexRows),
@@ -183,10 +191,10 @@ export function registerConstraintViews(engine: Engine): void {
             ...objectRow(context, object),
             referenced_object_id: key?.referenced.objectId ?? null,
             key_index_id: key?.referenced.indexes.find((index) => index.unique)?.indexId ?? null,
-            delete_referential_action: 0,
-            delete_referential_action_desc: "NO_ACTION",
-            update_referential_action: 0,
-            update_referential_action_desc: "NO_ACTION",
+            delete_referential_action: ACTIONS.indexOf(key?.onDelete ?? "no action"),
+            delete_referential_action_desc: actionText(key?.onDelete),
+            update_referential_action: ACTIONS.indexOf(key?.onUpdate ?? "no action"),
+            update_referential_action_desc: actionText(key?.onUpdate),
             is_system_named: /^FK__/.test(object.name),
           };
         }
@@ -241,11 +249,11 @@ export function registerConstraintViews(engine: Engine): void {
 function foreignKey({ database }: EngineContext, table: Table, objectId: number) {
   const key = table.foreignKeys.find((one) => one.objectId === objectId);
   if (key?.constraint.kind !== "foreign_key") return undefined;
-  const { columns, references, referenced: named } = key.constraint;
+  const { columns, references, referenced: named, onDelete, onUpdate } = key.constraint;
   const schema = references.parts.at(-2) || "dbo";
   const referenced = database.findTable(schema, references.parts.at(-1)!);
   if (!referenced) return undefined;
   const primary = referenced.indexes.find((index) => index.primaryKey);
   const keyColumns = primary?.columns.map(({ column }) => referenced.columns[column]!.name) ?? [];
-  return { columns, referenced, referencedColumns: named.length > 0 ? named : keyColumns };
+  return { columns, referenced, referencedColumns: named.length > 0 ? named : keyColumns, onDelete, onUpdate };
 }

@@ -175,8 +175,8 @@ export function registerInformationSchema(engine: Engine): void {
               UNIQUE_CONSTRAINT_SCHEMA: referenced?.schema ?? null,
               UNIQUE_CONSTRAINT_NAME: key?.name ?? null,
               MATCH_OPTION: "SIMPLE",
-              UPDATE_RULE: "NO ACTION",
-              DELETE_RULE: "NO ACTION",
+              UPDATE_RULE: (constraint.onUpdate ?? "no action").toUpperCase(),
+              DELETE_RULE: (constraint.onDelete ?? "no action").toUpperCase(),
             };
           }
       },
