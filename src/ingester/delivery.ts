@@ -10,14 +10,13 @@ import type { Position } from "../change/position.ts";
 import { DStreamError, TransportError } from "../errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Limits, Sender } from "../transports/transport.ts";
-import { unlessAborted } from "./abort.ts";
 import { fullName, type TableName } from "./checkpoint.ts";
 import type { Outage } from "./outage.ts";
 import type { ChangeBatch } from "./source.ts";
 
 /** Where messages go that no queue takes. */
 export interface DeadLetterBin {
-  /** Resolves when the message is durable. The same message may come twice. */
+  /** Resolves when the message is durable; throws TransportError where it cannot be. The same message may come twice. */
   append(letter: { table: TableName; position: Position; reason: string; message: Message }): Promise<void>;
 }
 
@@ -33,6 +32,7 @@ export interface DeliveryParts {
   onOversize: "stop" | "dead_letter";
   deadLetters: DeadLetterBin;
   queue: Outage;
+  deadLetterStore: Outage;
   logger: Logger;
 }
 
@@ -59,7 +59,7 @@ export class Delivery {
     const { messages } = batch;
     const { limits } = this.#parts;
     const index = messages.findIndex((message) => messageSize(message) > limits.maxMessageBytes);
-    if (index >= 0) return this.#refused(batch, index, cut);
+    if (index >= 0) return this.#refused(batch, index, stop, cut);
     try {
       await this.#send(messages, stop, cut);
       return "delivered";
@@ -68,6 +68,7 @@ export class Delivery {
       return this.#refused(
         batch,
         messages.findIndex(({ id }) => id === error.messageId),
+        stop,
         cut,
       );
     }
@@ -89,7 +90,12 @@ export class Delivery {
   }
 
   /** `index`: of the message at fault, below zero where the queue did not say. */
-  async #refused(batch: ChangeBatch, index: number, cut: AbortSignal): Promise<"delivered" | { rows: number }> {
+  async #refused(
+    batch: ChangeBatch,
+    index: number,
+    stop: AbortSignal,
+    cut: AbortSignal,
+  ): Promise<"delivered" | { rows: number }> {
     const count = batch.messages.length;
     if (count > 1) return { rows: index < 0 ? Math.ceil(count / 2) : Math.max(1, index) };
     const message = batch.messages[0]!;
@@ -102,12 +108,12 @@ export class Delivery {
     if (this.#parts.onOversize === "stop") {
       throw new OversizeError(`${reason}.`, {
         advice:
-          'Set on_oversize = "dead_letter" to put such changes aside, leave large columns out with columns { exclude = … }, ' +
+          'Set on_oversize = "dead_letter" to put such changes aside, leave large columns out with columns_exclude, ' +
           "or take a queue that allows larger messages.",
       });
     }
     const letter = { table: this.#table, position: batch.position, reason, message };
-    await unlessAborted(this.#parts.deadLetters.append(letter), cut);
+    await this.#parts.deadLetterStore.ride(() => this.#parts.deadLetters.append(letter), stop, cut);
     this.#parts.logger.warn({ lsn: message.properties.LSN, bytes }, `${reason}: put into the dead letters`);
     return "delivered";
   }

@@ -166,7 +166,15 @@ export class Ingester {
         maxRows: maxBatchRows,
         maxBytes: Math.min(limits.maxSendBytes, maxBatchBytes, settings.maxInFlightBytes),
       },
-      delivery: { sender, limits, messages, onOversize, deadLetters, queue: this.#queue },
+      delivery: {
+        sender,
+        limits,
+        messages,
+        onOversize,
+        deadLetters,
+        queue: this.#queue,
+        deadLetterStore: this.#outage("the dead letters"),
+      },
     };
     const monitors = tables.map((table) => new TableMonitor(table, settings.table(table), parts));
     return [

@@ -212,6 +212,30 @@ test("a lost queue is waited for, however long; what it took without saying so c
   assert.ok(world.queue.length > 6);
 });
 
+test("a table that stops again and again says so once each time, and when it goes on", async () => {
+  const world = new World(["Persons"]);
+  const log = recorder();
+  let denied = true;
+  const host = new Host(world, (_, name) =>
+    denied && name.startsWith("reader.read")
+      ? new SourceError("table", "SELECT was denied", { advice: "GRANT SELECT" })
+      : undefined,
+  );
+  await start(world, { logger: log.logger }, host);
+  const stops = () => lines(log, "error").filter((line) => line.includes("dbo.Persons stops")).length;
+  await world.clock.advance(300_000);
+  assert.equal(stops(), 1);
+  denied = false;
+  await world.clock.advance(120_000);
+  assert.equal(lines(log, "info").filter((line) => line.includes("dbo.Persons goes on")).length, 1);
+  await world.clock.advance(1_200_000);
+  assert.ok(!lines(log, "error").some((line) => line.includes("still stopped")));
+  denied = true;
+  world.commit(["Persons"]);
+  await world.clock.advance(300_000);
+  assert.equal(stops(), 2);
+});
+
 test("a queue that refuses the table's messages stops that table, and is asked again later", async () => {
   const world = new World(["Persons", "Cars"]);
   world.commit(["Persons", "Cars"]);
@@ -264,7 +288,9 @@ test("a dead letter is durable before anything after it is sent", async () => {
   world.commit(["Persons"]);
   world.limits = { maxMessageBytes: 2_000, maxSendBytes: 1_000_000 };
   let full = true;
-  const host = new Host(world, (_, name) => (full && name === "deadLetters.append" ? new Error("ENOSPC") : undefined));
+  const host = new Host(world, (_, name) =>
+    full && name === "deadLetters.append" ? new TransportError("unavailable", "disk full") : undefined,
+  );
   await start(world, { onOversize: "dead_letter" }, host);
   await world.clock.advance(10_000);
   assert.equal(world.queue.length, 0);

@@ -258,3 +258,30 @@ test("a batch cut short for the sake of one large message is followed by full on
   assert.equal(world.delivered("A").length, 51);
   assert.ok(host.count("reader.read") <= 6, `${host.count("reader.read")} reads`);
 });
+
+test("tables that are claimed one after the other share the questions for the maximum", async () => {
+  const world = new World(Array.from({ length: 50 }, (_, i) => `T${i}`));
+  const host = new Host(world);
+  let claims = 0;
+  host.fault = (_, name, moment) => {
+    if (!name.startsWith("checkpoints.claim") || moment === "after") return undefined;
+    const time = world.clock.now() + 10 * ++claims;
+    return new Promise((resolve) => world.clock.at(time, resolve));
+  };
+  running.push({ host, end: host.start({ maxConcurrentTables: 50 }) });
+  await world.clock.advance(1_000);
+  assert.equal(host.count("reader.read"), 50);
+  assert.ok(host.count("source.maximum") <= 7, `${host.count("source.maximum")} questions in half a second`);
+});
+
+test("while CDC has captured nothing at all, the ingester waits for its first scan", async () => {
+  const world = new World(["A"]);
+  world.last = 0;
+  const log = recorder();
+  const host = await start(world, { logger: log.logger });
+  await world.clock.advance(60_000);
+  assert.equal(host.count("reader.read"), 0);
+  assert.equal(lines(log, "info").filter((line) => line.includes("captured nothing yet")).length, 1);
+  world.commit(["A"]);
+  await world.clock.until(() => world.complete, 120_000);
+});

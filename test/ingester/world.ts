@@ -252,7 +252,10 @@ export class Host {
     const maximum = () => lsn(world.last - this.lag);
     return {
       tables: () => this.#call("source.tables", () => [...world.tables.values()].map(({ table }) => table)),
-      maximum: () => this.#call("source.maximum", () => ({ lsn: maximum(), commitTime: world.commitTime(maximum()) })),
+      maximum: () =>
+        this.#call("source.maximum", () =>
+          world.last === 0 ? null : { lsn: maximum(), commitTime: world.commitTime(maximum()) },
+        ),
       changed: (tables, upTo) =>
         this.#call("source.changed", () =>
           tables
