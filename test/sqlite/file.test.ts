@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -99,7 +100,7 @@ test("what is no file of ours is refused by what it is", async () => {
   const text = join(root, "notes.txt");
   await writeFile(text, "these are notes, and rather many of them\n".repeat(200));
   await assert.rejects(open(text), says("unusable", /notes\.txt: it is not a SQLite file/));
-  assert.ok((await import("node:fs")).readFileSync(text, "utf8").startsWith("these are notes"));
+  assert.ok(readFileSync(text, "utf8").startsWith("these are notes"));
 
   const foreign = join(root, "foreign.db");
   new DatabaseSync(foreign).exec("CREATE TABLE theirs (n)");
@@ -117,7 +118,6 @@ test("a damaged file is called damaged", async () => {
   const { path, file, insert } = await start("damaged");
   for (let n = 0; n < 50; n++) await insert(n, "x".repeat(1_000));
   await file.close();
-  const { readFileSync, writeFileSync } = await import("node:fs");
   writeFileSync(path, readFileSync(path).fill(0xa5, 4_096));
   const reopened = SqliteFile.open(path, schema, { busyMs: 500 }).then(async (damaged) => {
     await damaged.read(() => damaged.statement("SELECT count(text) FROM t").get());
@@ -130,5 +130,19 @@ test("two that open a new file at once both find it made", async () => {
   const files = await Promise.all([1, 2, 3].map(() => SqliteFile.open(path, schema)));
   await Promise.all(files.map((file, n) => file.write(() => file.statement("INSERT INTO t VALUES (?, '')").run(n))));
   assert.equal(files[0]!.statement("SELECT count(*) AS n FROM t").get()!["n"], 3);
+  for (const file of files) await file.close();
+});
+
+test("the log beside the file stays short, however much several connections write at once", async () => {
+  const path = join(root, "log", "file.db");
+  const files = await Promise.all([1, 2].map(() => SqliteFile.open(path, schema)));
+  let longest = 0;
+  for (let n = 0; n < 160; n++) {
+    const replace = (file: SqliteFile) =>
+      file.write(() => file.statement("INSERT OR REPLACE INTO t VALUES (?, ?)").run(n % 8, "x".repeat(400_000)));
+    await Promise.all(files.map(replace));
+    longest = Math.max(longest, statSync(`${path}-wal`).size);
+  }
+  assert.ok(longest > 16 * 1024 * 1024 && longest < 24 * 1024 * 1024, `${longest} bytes`);
   for (const file of files) await file.close();
 });
