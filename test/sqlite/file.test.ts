@@ -143,6 +143,6 @@ test("the log beside the file stays short, however much several connections writ
     await Promise.all(files.map(replace));
     longest = Math.max(longest, statSync(`${path}-wal`).size);
   }
-  assert.ok(longest > 16 * 1024 * 1024 && longest < 24 * 1024 * 1024, `${longest} bytes`);
+  assert.ok(longest > 8 * 1024 * 1024 && longest < 24 * 1024 * 1024, `${longest} bytes`);
   for (const file of files) await file.close();
 });
