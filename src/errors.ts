@@ -6,6 +6,10 @@ export abstract class DStreamError extends Error {
   abstract readonly code: string;
   /** What the operator can do about it: a sentence, or the exact T-SQL or setting. */
   readonly advice: string | undefined;
+  /** It goes away by itself, or once something comes back: worth waiting for and trying again. */
+  get transient(): boolean {
+    return false;
+  }
   constructor(message: string, options: { advice?: string | undefined; cause?: unknown } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = new.target.name;
@@ -33,6 +37,10 @@ export class SourceError extends DStreamError {
     this.scope = scope;
     this.number = options.number;
     this.code = `DSTREAM_SOURCE_${scope.toUpperCase()}` as SourceError["code"];
+  }
+
+  override get transient(): boolean {
+    return this.scope === "unavailable";
   }
 }
 
@@ -78,6 +86,10 @@ export class TransportError extends DStreamError {
     this.reason = reason;
     this.messageId = options.messageId;
     this.code = `DSTREAM_TRANSPORT_${reason.toUpperCase()}` as TransportError["code"];
+  }
+
+  override get transient(): boolean {
+    return this.reason === "unavailable";
   }
 }
 

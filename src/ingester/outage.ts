@@ -3,7 +3,7 @@
  * fails, and when the last of those that failed has succeeded. Every call waits by its own jittered backoff.
  */
 import { Backoff } from "../backoff.ts";
-import { describeError, SourceError, TransportError } from "../errors.ts";
+import { DStreamError, describeError } from "../errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { unlessAborted } from "./abort.ts";
 import type { Clock } from "./clock.ts";
@@ -29,7 +29,7 @@ export class Outage {
     this.#logger = options.logger;
     this.#clock = options.clock;
     this.#random = options.random;
-    this.#passes = options.passes ?? isUnavailable;
+    this.#passes = options.passes ?? isTransient;
   }
 
   /**
@@ -73,7 +73,6 @@ export class Outage {
   }
 }
 
-function isUnavailable(error: unknown): boolean {
-  if (error instanceof SourceError) return error.scope === "unavailable";
-  return error instanceof TransportError && error.reason === "unavailable";
+function isTransient(error: unknown): boolean {
+  return error instanceof DStreamError && error.transient;
 }

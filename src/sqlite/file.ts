@@ -28,6 +28,10 @@ export class FileError extends DStreamError {
     super(message, options);
     this.kind = kind;
   }
+
+  override get transient(): boolean {
+    return this.kind !== "unusable";
+  }
 }
 
 export interface FileSchema {
