@@ -120,6 +120,8 @@ export class SqlServerSource implements Source {
         const { sets } = await this.#watcher.query(sql, parameters, signal, {
           doing: "asking which tables have changes",
         });
+        const maximum = lsnOrNull(sets.shift()!.rows[0]![0]);
+        if (maximum === null || maximum < upTo) throw behind(maximum, upTo);
         const states = index === requests.length - 1 ? sets.pop()! : null;
         for (const { rows } of sets) for (const [id] of rows) hits.add(id as number);
         if (states)
@@ -344,6 +346,15 @@ function sameTable(a: TableName, b: TableName): boolean {
 
 function find(tables: readonly CapturedTable[], table: TableName): CapturedTable | undefined {
   return tables.find((captured) => sameTable(captured, table));
+}
+
+/** The answer of a replica that has not seen all would make quiet tables of busy ones. */
+function behind(maximum: Lsn | null, upTo: Lsn): SourceError {
+  return new SourceError(
+    "unavailable",
+    `While asking which tables have changes up to LSN ${upTo}: this connection has seen ${maximum ?? "none"} only. ` +
+      "It leads to a replica that is behind.",
+  );
 }
 
 /** Changes above this LSN count; the change at a position within a transaction counts as well, and is read again for nothing. */

@@ -2,7 +2,8 @@
  * One round trip that tells which of many tables have changes. It always asks for all tables of the catalogue, in the order
  * of their change tables, and gives those that are not asked for NULL as their LSN: so the text stays the same from poll to
  * poll, whichever tables are asked for. The capture instances come last: the low watermark, which clean-up raises before it
- * deletes, is then at least as new as the answer.
+ * deletes, is then at least as new as the answer. The maximum comes first: an answer of a replica that has not seen the
+ * wanted bound yet means nothing.
  */
 import type { Lsn } from "../../change/position.ts";
 import type { CapturedTable, CaptureInstance } from "./capture-instance.ts";
@@ -27,8 +28,9 @@ export class WatchQuery {
   }
 
   /**
-   * `after`: by the change table's object id, the LSN above which changes count. The last result set of the last request
-   * holds (object_id, source_object_id, start_lsn) of all instances; all other sets hold object ids of change tables.
+   * `after`: by the change table's object id, the LSN above which changes count. The first result set of each request holds
+   * the connection's own maximum LSN; the last of the last request (object_id, source_object_id, start_lsn) of all
+   * instances; all others hold object ids of change tables.
    */
   requests(after: ReadonlyMap<number, Lsn>, upTo: Lsn): { sql: string; parameters: Parameter[] }[] {
     return this.#requests.map(({ sql, from, to }) => {
@@ -42,7 +44,7 @@ export class WatchQuery {
   }
 
   #text(from: number, to: number): string {
-    const statements: string[] = [];
+    const statements = ["SELECT sys.fn_cdc_get_max_lsn()"];
     for (let start = from; start < to; start += UNION_LENGTH) {
       const part = this.#instances.slice(start, Math.min(to, start + UNION_LENGTH));
       const seeks = part.map(
