@@ -48,8 +48,18 @@ interface Waiting {
 }
 
 interface Behind {
-  waiting: Waiting;
+  table: SourceTable;
   after: Position;
+}
+
+interface Answer {
+  maximum: Maximum | null;
+  /** Full names of the tables with changes. */
+  changed: Set<string>;
+}
+
+function mustVerify(watch: Watch, after: Position | null, end: Position): boolean {
+  return after === null || watch.suspicious || comparePositions(after, end) > 0;
 }
 
 export class Watcher {
@@ -136,11 +146,11 @@ export class Watcher {
     const waiting = [...this.#waiting];
     for (const each of waiting) each.asked = true;
     this.#askedAt = this.#clock.now();
-    const maximum = await this.#askMaximum(signal);
+    const { maximum, changed } = await this.#question(waiting, signal);
     if (maximum === null) this.#sayEmpty();
     else {
       this.#maximum = maximum;
-      await this.#tell(waiting, maximum, signal);
+      for (const each of waiting) this.#tell(each, maximum, changed);
     }
     for (const each of waiting) if (this.#waiting.has(each)) each.watch.interval.nothing(this.#askedAt);
   }
@@ -150,37 +160,38 @@ export class Watcher {
     this.#saidEmpty = true;
   }
 
-  async #askMaximum(signal: AbortSignal): Promise<Maximum | null> {
+  /**
+   * Both questions, or both again: a maximum from before an outage means nothing after it. Behind a lost connection a
+   * database may have been restored, or have failed over, so that every table's next turn is to verify.
+   */
+  async #question(waiting: Waiting[], signal: AbortSignal): Promise<Answer> {
     let attempts = 0;
-    const ask = () => {
-      attempts++;
-      return this.#source.maximum(signal);
+    const ask = async (): Promise<Answer> => {
+      if (attempts++ > 0) for (const watch of this.#watches) watch.suspicious = true;
+      const maximum = await this.#source.maximum(signal);
+      if (maximum === null) return { maximum, changed: new Set() };
+      const end = afterTransaction(maximum.lsn);
+      const behind = waiting.flatMap(({ watch, after }) =>
+        mustVerify(watch, after, end) || comparePositions(after!, end) === 0
+          ? []
+          : [{ table: watch.table, after: after! }],
+      );
+      return { maximum, changed: behind.length === 0 ? new Set() : await this.#changed(behind, maximum, signal) };
     };
-    const maximum = await this.#database.ride(ask, signal);
-    // Behind a lost connection a database may have been restored, or have failed over.
-    if (attempts > 1) for (const watch of this.#watches) watch.suspicious = true;
-    return maximum;
+    return await this.#database.ride(ask, signal);
   }
 
-  async #tell(waiting: Waiting[], maximum: Maximum, signal: AbortSignal): Promise<void> {
+  #tell(waiting: Waiting, maximum: Maximum, changed: Set<string>): void {
+    const { watch, after } = waiting;
     const end = afterTransaction(maximum.lsn);
-    const behind: Behind[] = [];
-    for (const each of waiting) {
-      const { watch, after } = each;
-      if (after === null || watch.suspicious || comparePositions(after, end) > 0) this.#answer(each, "verify", maximum);
-      else if (comparePositions(after, end) < 0) behind.push({ waiting: each, after });
-    }
-    if (behind.length === 0) return;
-    const changed = await this.#changed(behind, maximum, signal);
-    for (const { waiting: each } of behind) {
-      this.#answer(each, changed.has(fullName(each.watch.table)) ? "read" : "quiet", maximum);
-    }
+    if (mustVerify(watch, after, end)) this.#answer(waiting, "verify", maximum);
+    else if (comparePositions(after!, end) < 0)
+      this.#answer(waiting, changed.has(fullName(watch.table)) ? "read" : "quiet", maximum);
   }
 
   async #changed(behind: Behind[], maximum: Maximum, signal: AbortSignal): Promise<Set<string>> {
-    const question = behind.map(({ waiting, after }) => ({ table: waiting.watch.table, after }));
     try {
-      const changed = await this.#database.ride(() => this.#source.changed(question, maximum.lsn, signal), signal);
+      const changed = await this.#source.changed(behind, maximum.lsn, signal);
       return new Set(changed.map(fullName));
     } catch (error) {
       if (!(error instanceof SourceError && error.scope === "table")) throw error;
@@ -188,7 +199,7 @@ export class Watcher {
         { error },
         "one table spoils the question for all: each is read, and the one at fault will say so",
       );
-      return new Set(question.map(({ table }) => fullName(table)));
+      return new Set(behind.map(({ table }) => fullName(table)));
     }
   }
 
