@@ -235,6 +235,23 @@ test("a maximum that went backwards stops the tables that were read beyond it", 
   assert.equal(host.count("reader.read"), reads, "and a maximum that has caught up does not make it the same history");
 });
 
+test("a database that is restored between the two questions is asked both again, and the tables read beyond it stop", async () => {
+  const world = new World(["A"]);
+  for (let i = 0; i < 10; i++) world.commit(["A"]);
+  const log = recorder();
+  const host = await start(world, { logger: log.logger });
+  await world.clock.advance(4_000);
+  world.commit([]);
+  host.fault = (_, name) => {
+    if (name !== "source.changed") return undefined;
+    world.last = 5;
+    return new SourceError("unavailable", "this connection has not seen the bound");
+  };
+  await world.clock.advance(60_000);
+  assert.equal(host.count("source.changed"), 1, "the bound from before is not asked about again");
+  assert.ok(lines(log, "error").some((line) => line.includes("dbo.A stops") && line.includes("above the maximum LSN")));
+});
+
 test("a maximum from a server that lags behind moves no checkpoint backwards, and nothing is sent twice", async () => {
   const world = new World(["A"]);
   for (let i = 0; i < 10; i++) world.commit(["A"]);
