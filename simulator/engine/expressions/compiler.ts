@@ -1,0 +1,514 @@
+/** Turns expressions of the syntax tree into closures: names are looked up, types decided and conversions chosen here, once. */
+import type { Expr } from "../../sql/ast.ts";
+import { findCollation } from "../collations.ts";
+import { invalidColumn, unsupported } from "../errors.ts";
+import { globalVariable } from "../functions/globals.ts";
+import type { LockMode } from "../locks.ts";
+import { aggregateNames } from "../query/aggregates.ts";
+import { compileQuery } from "../query/query.ts";
+import type { Activation } from "../run.ts";
+import { PAUSE } from "../run.ts";
+import { SqlError } from "../session.ts";
+import type { Database } from "../storage.ts";
+import type { Table } from "../table.ts";
+import { converter } from "../types/conversion.ts";
+import { parseDecimal } from "../types/decimals.ts";
+import { INT, isText, NULL_TYPE, resolveType, unify } from "../types/types.ts";
+import type { Session } from "../user-session.ts";
+import { Decimal, type SqlType, type Value } from "../values.ts";
+import { binary, cast, unary } from "./arithmetic.ts";
+import { compileCall, compileDateCall } from "./calls.ts";
+import { mixCollations } from "./collation-rules.ts";
+import type { Compiled, Condition, Frame } from "./compiled.ts";
+import { comparison, compileCondition } from "./conditions.ts";
+import type { Scope } from "./scope.ts";
+
+export class Compiler {
+  readonly session: Session;
+  readonly activation: Activation;
+  /** In which names without a database are looked up. */
+  readonly database: Database;
+  /** Variables that the statement assigns as it goes: not constant. */
+  readonly assigned = new Set<string>();
+  /** What the statement locks before it reads: by its tables' hints, and by the isolation level. */
+  readonly locks = new Map<Table, LockMode>();
+  /** OPTION (…), as written. */
+  readonly options: string[] = [];
+  /** 20 views that refer to each other in a circle, say. */
+  readonly nesting: number;
+
+  constructor(session: Session, activation: Activation, database: Database = session.currentDatabase, nesting = 0) {
+    this.session = session;
+    this.activation = activation;
+    this.database = database;
+    this.nesting = nesting;
+  }
+
+  /** For the definition of a view: its own database, no variables. */
+  inside(database: Database): Compiler {
+    if (this.nesting >= 32)
+      throw new SqlError(
+        217,
+        "Maximum stored procedure, function, trigger, or view nesting level exceeded (limit 32).",
+        16,
+        1,
+      );
+    return new Compiler(this.session, this.activation, database, this.nesting + 1);
+  }
+
+  lock(table: Table, mode: LockMode): void {
+    const held = this.locks.get(table);
+    if (held === undefined || held === "S" || mode === "X") this.locks.set(table, mode);
+  }
+
+  /**
+   * Error 229 where the session's user may not. What a view or a procedure refers to is not asked for (its owner is the
+   * tables' too). https://learn.microsoft.com/sql/relational-databases/tutorial-ownership-chains-and-context-switching
+   */
+  require(permission: string, database: Database, object: { objectId: number; schema: string; name: string }): void {
+    if (this.nesting > 0 || this.activation.procedure !== undefined || this.session.login.sysadmin) return;
+    const principal = this.session.principalIn(database);
+    const { objectId, schema, name } = object;
+    const securable = { objectId, schema, name, schemaId: database.schemaId(schema) };
+    if (database.principals.allows(principal, permission, securable)) return;
+    throw new SqlError(
+      229,
+      `The ${permission} permission was denied on the object '${object.name}', database '${database.name}', schema '${object.schema}'.`,
+      14,
+      5,
+    );
+  }
+
+  get collation(): string {
+    return this.database.collation;
+  }
+
+  expression(expr: Expr, scope: Scope): Compiled {
+    const grouped = this.#groupedValue(expr, scope);
+    if (grouped) return grouped;
+    switch (expr.kind) {
+      case "literal":
+        return this.#literal(expr);
+      case "column":
+        return this.#column(expr.parts, scope);
+      case "variable":
+        return this.#variable(expr.name);
+      case "global":
+        return globalVariable(expr.name, this);
+      case "unary":
+        return unary(expr.op, this.expression(expr.operand, scope));
+      case "binary":
+        return binary(expr.op, this.expression(expr.left, scope), this.expression(expr.right, scope));
+      case "collate":
+        return this.#collate(this.expression(expr.operand, scope), expr.collation);
+      case "call":
+        return this.#call(expr, scope);
+      case "cast":
+        return this.convert(this.expression(expr.operand, scope), resolveType(expr.type, 30), expr.try);
+      case "convert": {
+        const style = expr.style ? this.expression(expr.style, scope) : undefined;
+        return this.convert(this.expression(expr.operand, scope), resolveType(expr.type, 30), expr.try, style);
+      }
+      case "case":
+        return this.#case(expr, scope);
+      case "iif":
+        return choose(
+          [{ when: this.condition(expr.test, scope), value: this.expression(expr.then, scope) }],
+          this.expression(expr.else, scope),
+        );
+      case "subquery":
+        return this.#subquery(expr.query, scope);
+      case "datecall":
+        return compileDateCall(
+          expr.name,
+          expr.part,
+          expr.args.map((arg) => this.expression(arg, scope)),
+          this,
+        );
+      case "at_time_zone":
+        return compileCall(
+          "at time zone",
+          [this.expression(expr.operand, scope), this.expression(expr.zone, scope)],
+          this,
+        );
+      case "next_value":
+        throw unsupported("NEXT VALUE FOR");
+    }
+  }
+
+  condition(cond: Parameters<typeof compileCondition>[0], scope: Scope): Condition {
+    return compileCondition(cond, scope, this);
+  }
+
+  // ---------------------------------------------------------------- kinds
+
+  #groupedValue(expr: Expr, scope: Scope): Compiled | undefined {
+    const { grouping } = scope;
+    if (!grouping || expr.kind === "literal" || expr.kind === "variable") return undefined;
+    const key = expressionKey(expr, scope);
+    const found = key === undefined ? undefined : grouping.keys.get(key);
+    if (!found) return undefined;
+    const { slot } = grouping;
+    const { index } = found;
+    const { column: _, ...rest } = found.compiled;
+    return { ...rest, constant: false, evaluate: (frame) => frame.rows[slot]![index]! };
+  }
+
+  #literal(expr: Expr & { kind: "literal" }): Compiled {
+    const { value, type } = literalValue(expr.type, expr.text);
+    return {
+      type,
+      nullable: value === null,
+      constant: true,
+      literal: value,
+      evaluate: () => value,
+      ...(isText(type) ? { collation: { name: this.collation, label: "default" as const } } : {}),
+      ...(type.id === "int" ? { literalDigits: expr.text.replace(/^[-+]?0*(?=\d)/, "").length } : {}),
+    };
+  }
+
+  #column(parts: string[], scope: Scope): Compiled {
+    if (parts.length === 1 && parts[0]!.toLowerCase() === "$rowguid") throw unsupported("$ROWGUID");
+    const { scope: found, depth, source, column } = scope.resolve(parts);
+    const definition = source.columns[column]!;
+    const { slot } = source;
+    const { grouping } = found;
+    if (grouping) {
+      const grouped = grouping.keys.get(columnKey(slot, column));
+      if (!grouped)
+        throw new SqlError(
+          8120,
+          `Column '${[...source.parts.slice(-1), definition.name].join(".")}' is invalid in the select list because it is not contained in either an aggregate function or the GROUP BY clause.`,
+          16,
+          1,
+        );
+      return this.#reference(definition.type, definition.nullable, grouping.slot, grouped.index, depth);
+    }
+    const reference = this.#reference(definition.type, definition.nullable, slot, column, depth);
+    return {
+      ...reference,
+      column: {
+        slot,
+        column,
+        depth,
+        name: definition.name,
+        ...(definition.identity ? { identity: true } : {}),
+        ...(definition.computed ? { computed: true } : {}),
+      },
+    };
+  }
+
+  #reference(type: SqlType, nullable: boolean, slot: number, column: number, depth: number): Compiled {
+    const collation = isText(type)
+      ? { collation: { name: type.collation ?? this.collation, label: "implicit" as const } }
+      : {};
+    return { type, nullable, ...collation, evaluate: columnReader(slot, column, depth) };
+  }
+
+  #variable(name: string): Compiled {
+    const { type } = this.activation.variable(name);
+    const key = name.toLowerCase();
+    return {
+      type,
+      nullable: true,
+      constant: !this.assigned.has(key),
+      evaluate: (frame) => frame.run.activation.variables.get(key)!.value,
+      ...(isText(type) ? { collation: { name: this.collation, label: "default" as const } } : {}),
+    };
+  }
+
+  #collate(operand: Compiled, name: string): Compiled {
+    if (!isText(operand.type))
+      throw new SqlError(447, `Expression type ${operand.type.id} is invalid for COLLATE clause.`, 16, 0);
+    const wanted = name.toLowerCase() === "database_default" ? this.collation : name;
+    const found = findCollation(wanted);
+    if (!found) throw new SqlError(448, `Invalid collation '${name}'.`, 16, 1);
+    const { column: _, ...rest } = operand;
+    return {
+      ...rest,
+      type: { ...operand.type, collation: found.name },
+      collation: { name: found.name, label: "explicit" },
+    };
+  }
+
+  #call(expr: Expr & { kind: "call" }, scope: Scope): Compiled {
+    const { parts } = expr.name;
+    const name = parts[parts.length - 1]!.toLowerCase();
+    if (expr.over) {
+      if (!scope.window)
+        throw new SqlError(4108, "Windowed functions can only appear in the SELECT or ORDER BY clauses.", 15, 1);
+      const { index, type, slot } = scope.window(expr);
+      return { type, nullable: true, evaluate: (frame) => frame.rows[slot]![index]!, ...this.#label(type) };
+    }
+    if (parts.length === 1 && aggregateNames.has(name)) {
+      const { grouping } = scope;
+      if (!grouping)
+        throw new SqlError(
+          147,
+          "An aggregate may not appear in the WHERE clause unless it is in a subquery contained in a HAVING clause or a select list, and the column being aggregated is an outer reference.",
+          15,
+          1,
+        );
+      const { index, type, nullable } = grouping.aggregate(expr);
+      const { slot } = grouping;
+      return { type, nullable, evaluate: (frame) => frame.rows[slot]![index]!, ...this.#label(type) };
+    }
+    const args = expr.args.map((arg) => this.expression(arg, scope));
+    return compileCall(expr.name, args, this);
+  }
+
+  #label(type: SqlType): { collation?: Compiled["collation"] & object } {
+    return isText(type) ? { collation: { name: type.collation ?? this.collation, label: "implicit" } } : {};
+  }
+
+  convert(operand: Compiled, type: SqlType, forgiving: boolean, style?: Compiled): Compiled {
+    const { dateFormat } = this.session.options;
+    const options = { dateFormat, collation: this.collation };
+    const label = isText(type)
+      ? {
+          collation:
+            operand.collation && isText(operand.type)
+              ? operand.collation
+              : { name: this.collation, label: "default" as const },
+        }
+      : {};
+    // A cast to text keeps the collation of the text that it was made from.
+    const result: SqlType =
+      isText(type) && type.collation === undefined && operand.type.collation !== undefined && isText(operand.type)
+        ? { ...type, collation: operand.type.collation }
+        : type;
+    const make = (chosen: number | undefined) =>
+      converter(operand.type, result, chosen === undefined ? options : { ...options, style: chosen });
+    const fixed = style === undefined || style.literal !== undefined;
+    const chosen = style?.literal;
+    const ready = fixed ? make(chosen === undefined || chosen === null ? undefined : Number(chosen)) : undefined;
+    const byStyle = new Map<number, ReturnType<typeof make>>();
+    const apply = (value: NonNullable<Value>, frame: Frame): Value => {
+      if (fixed) return ready ? ready(value) : value;
+      const now = style!.evaluate(frame);
+      if (now === null) return null;
+      const number = Number(now);
+      if (!byStyle.has(number)) byStyle.set(number, make(number));
+      const convert = byStyle.get(number);
+      return convert ? convert(value) : value;
+    };
+    return {
+      type: result,
+      nullable: forgiving || operand.nullable,
+      constant: operand.constant === true && (style === undefined || style.constant === true),
+      ...label,
+      evaluate: (frame) => {
+        const value = operand.evaluate(frame);
+        if (value === null) return null;
+        if (!forgiving) return apply(value, frame);
+        try {
+          return apply(value, frame);
+        } catch (error) {
+          if (error instanceof SqlError) return null;
+          throw error;
+        }
+      },
+    };
+  }
+
+  #case(expr: Expr & { kind: "case" }, scope: Scope): Compiled {
+    const operand = expr.operand ? this.expression(expr.operand, scope) : undefined;
+    const branches = expr.whens.map(({ when, then }) => ({
+      when: operand
+        ? comparison("=", operand, this.expression(when as Expr, scope))
+        : this.condition(when as Parameters<typeof compileCondition>[0], scope),
+      value: this.expression(then, scope),
+    }));
+    const otherwise = expr.else ? this.expression(expr.else, scope) : undefined;
+    if (
+      branches.every(({ value }) => value.type.id === "null") &&
+      (otherwise === undefined || otherwise.type.id === "null")
+    )
+      throw new SqlError(
+        8133,
+        "At least one of the result expressions in a CASE specification must be an expression other than the NULL constant.",
+        16,
+        1,
+      );
+    return choose(branches, otherwise);
+  }
+
+  #subquery(query: Parameters<typeof compileQuery>[0], scope: Scope): Compiled {
+    const plan = compileQuery(query, scope, this);
+    if (plan.columns.length !== 1)
+      throw new SqlError(
+        116,
+        "Only one expression can be specified in the select list when the subquery is not introduced with EXISTS.",
+        16,
+        1,
+      );
+    const { type } = plan.columns[0]!;
+    const once = (frame: Frame): Value => {
+      let result: Value = null;
+      let count = 0;
+      for (const row of plan.open(frame, frame.run)) {
+        if (row === PAUSE) continue;
+        if (++count > 1)
+          throw new SqlError(
+            512,
+            "Subquery returned more than 1 value. This is not permitted when the subquery follows =, !=, <, <= , >, >= or when the subquery is used as an expression.",
+            16,
+            1,
+          );
+        result = row[0]!;
+      }
+      return result;
+    };
+    const key = {};
+    return {
+      type,
+      nullable: true,
+      ...this.#label(type),
+      constant: plan.reach === 0,
+      evaluate:
+        plan.reach > 0
+          ? once
+          : (frame) => {
+              const { cache } = frame.run;
+              if (!cache.has(key)) cache.set(key, once(frame));
+              return cache.get(key) as Value;
+            },
+    };
+  }
+}
+
+// ---------------------------------------------------------------- shared with conditions and queries
+
+export function columnReader(slot: number, column: number, depth: number): (frame: Frame) => Value {
+  const read = (frame: Frame): Value => {
+    const row = frame.rows[slot];
+    return row ? row[column]! : null;
+  };
+  if (depth === 0) return read;
+  if (depth === 1) return (frame) => read(frame.outer!);
+  return (frame) => {
+    let at = frame;
+    for (let i = 0; i < depth; i++) at = at.outer!;
+    return read(at);
+  };
+}
+
+/** The first branch whose condition holds; all results as one type. */
+export function choose(branches: { when: Condition; value: Compiled }[], otherwise: Compiled | undefined): Compiled {
+  const results = [...branches.map(({ value }) => value), ...(otherwise ? [otherwise] : [])];
+  const type = results.reduce((common, { type: next }) => unify(common, next), NULL_TYPE as SqlType);
+  const shown = type.id === "null" ? INT : type;
+  const ready = branches.map(({ when, value }) => ({ when, value: cast(value, shown) }));
+  const last = otherwise ? cast(otherwise, shown) : undefined;
+  const collation = results.map((result) => result.collation).find((label) => label !== undefined);
+  return {
+    type: collation && isText(shown) ? { ...shown, collation: collation.name } : shown,
+    nullable: otherwise === undefined || results.some((result) => result.nullable),
+    ...(collation && isText(shown) ? { collation } : {}),
+    evaluate: (frame) => {
+      for (const { when, value } of ready) if (when(frame) === true) return value.evaluate(frame);
+      return last ? last.evaluate(frame) : null;
+    },
+  };
+}
+
+/** Both operands as their common type, with the collation of their comparison. */
+export function align(
+  left: Compiled,
+  right: Compiled,
+  operation: string,
+): { left: Compiled; right: Compiled; type: SqlType; collation?: string } {
+  const type = unify(left.type, right.type);
+  if (!isText(type)) return { left: cast(left, type), right: cast(right, type), type };
+  const collation = mixCollations(left, right, operation);
+  return {
+    left: isText(left.type) ? left : cast(left, { ...type, length: -1 }),
+    right: isText(right.type) ? right : cast(right, { ...type, length: -1 }),
+    type,
+    ...(collation ? { collation: collation.name } : {}),
+  };
+}
+
+export function columnKey(slot: number, column: number): string {
+  return `c:${slot}:${column}`;
+}
+
+/**
+ * A text that is equal for expressions that mean the same, for GROUP BY and ORDER BY; undefined for what has none (subqueries,
+ * and names that mean nothing here).
+ */
+export function expressionKey(expr: Expr, scope: Scope): string | undefined {
+  let valid = true;
+  const seen = JSON.stringify(expr, (_key, value: unknown) => {
+    if (value === null || typeof value !== "object") return value;
+    const node = value as { kind?: string; parts?: string[]; name?: unknown };
+    if (node.kind === "subquery" || node.kind === "exists" || node.kind === "in_query" || node.kind === "quantified")
+      valid = false;
+    if (node.kind === "column" && node.parts) {
+      if (!scope.knows(node.parts)) {
+        valid = false;
+        return "?";
+      }
+      const { depth, source, column } = scope.resolve(node.parts);
+      return depth === 0 ? columnKey(source.slot, column) : `o:${depth}:${source.slot}:${column}`;
+    }
+    if (node.kind === "variable") return { variable: String(node.name).toLowerCase() };
+    return value;
+  });
+  return valid ? unquoted(seen) : undefined;
+}
+
+/** A lone column's key is the bare one. */
+function unquoted(text: string): string {
+  return text.startsWith('"') ? (JSON.parse(text) as string) : text;
+}
+
+export function literalValue(
+  kind: (Expr & { kind: "literal" })["type"],
+  text: string,
+): { type: SqlType; value: Value } {
+  switch (kind) {
+    case "int": {
+      const number = BigInt(text);
+      if (number <= 2147483647n) return { type: INT, value: Number(number) };
+      const digits = text.replace(/^0+/, "").length;
+      return { type: { id: "numeric", precision: digits, scale: 0 }, value: new Decimal(number, 0) };
+    }
+    case "decimal": {
+      const value = parseDecimal(text);
+      if (!value) throw invalidColumn(text);
+      const digits = value.unscaled.toString().length;
+      const precision = Math.max(digits, value.scale, 1);
+      if (precision > 38)
+        throw new SqlError(
+          1007,
+          `The number '${text}' is out of the range for numeric representation (maximum precision 38).`,
+          15,
+          1,
+        );
+      return { type: { id: "numeric", precision, scale: value.scale }, value };
+    }
+    case "float":
+      return { type: { id: "float" }, value: Number(text) };
+    case "money": {
+      const value = parseDecimal(text.replace(/[$£€¥,\s]/g, "") || "0");
+      if (!value)
+        throw new SqlError(235, "Cannot convert a char value to money. The char value has incorrect syntax.", 16, 0);
+      return {
+        type: { id: "money" },
+        value: converter({ id: "decimal", precision: 38, scale: value.scale }, { id: "money" })!(value),
+      };
+    }
+    case "string":
+      return { type: { id: "varchar", length: text.length > 8000 ? -1 : Math.max(1, text.length) }, value: text };
+    case "nstring":
+      return { type: { id: "nvarchar", length: text.length > 4000 ? -1 : Math.max(1, text.length) }, value: text };
+    case "binary": {
+      const hex = text.replace(/^0x/i, "").replace(/\\\r?\n/g, "");
+      const bytes = Buffer.from(hex.length % 2 ? `0${hex}` : hex, "hex");
+      return { type: { id: "varbinary", length: bytes.length > 8000 ? -1 : Math.max(1, bytes.length) }, value: bytes };
+    }
+    case "null":
+      return { type: NULL_TYPE, value: null };
+  }
+}

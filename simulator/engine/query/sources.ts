@@ -1,0 +1,278 @@
+/** What a name (or a subquery, a function, a list of values) in FROM stands for. */
+import type { Query, TableSource } from "../../sql/ast.ts";
+import type { Row } from "../database.ts";
+import { invalidObject, unsupported } from "../errors.ts";
+import { cast } from "../expressions/arithmetic.ts";
+import { type Compiled, newFrame } from "../expressions/compiled.ts";
+import type { Compiler } from "../expressions/compiler.ts";
+import { Scope, type Source, type SourceColumn } from "../expressions/scope.ts";
+import { builtinTableFunction } from "../functions/table-functions.ts";
+import type { Run } from "../run.ts";
+import { SqlError } from "../session.ts";
+import type { Database, View } from "../storage.ts";
+import type { Table } from "../table.ts";
+import { INT, NULL_TYPE, unify } from "../types/types.ts";
+import type { SqlType } from "../values.ts";
+import { type Leaf, tableLeaf } from "./from.ts";
+import type { Plan } from "./plan.ts";
+import { compileQuery } from "./query.ts";
+import { recursionRows } from "./recursion.ts";
+
+export function findSource(source: TableSource, scope: Scope, compiler: Compiler, lateral: boolean): Leaf {
+  switch (source.kind) {
+    case "table":
+      return named(source, scope, compiler);
+    case "table_variable": {
+      const table = compiler.activation.tableVariables.get(source.name.toLowerCase());
+      if (!table) throw new SqlError(1087, `Must declare the table variable "${source.name}".`, 16, 1);
+      return tableLeaf(table, [source.alias ?? source.name], scope);
+    }
+    case "derived":
+      return derived(source, scope, compiler, lateral);
+    case "values":
+      return values(source, scope, compiler, lateral);
+    case "function":
+      return tableFunction(source, scope, compiler, lateral);
+    case "join":
+    case "apply":
+      throw unsupported("a join in this place");
+    case "pivot":
+      throw unsupported("PIVOT and UNPIVOT");
+  }
+}
+
+function named(source: TableSource & { kind: "table" }, scope: Scope, compiler: Compiler): Leaf {
+  const { parts } = source.name;
+  const shown = source.alias ? [source.alias] : parts;
+  if (parts.length === 1) {
+    const cte = scope.findNamed(parts[0]!);
+    if (cte?.recursion) {
+      const { recursion } = cte;
+      recursion.used = true;
+      return rowsLeaf(scope, shown, recursion.columns, {
+        rows: (_frame, run) => recursionRows(run, recursion.key),
+        correlated: true,
+      });
+    }
+    if (cte) {
+      const plan = compileQuery(cte.definition.query, null, compiler, { names: cte.before, cte: cte.definition });
+      return planLeaf(scope, shown, plan, cte.definition.columns, false);
+    }
+  }
+  const found = findObject(parts, compiler);
+  if (found.kind === "table") {
+    if (!found.table.temporary) checkSelect(compiler, found.database, found.table);
+    const leaf = tableLeaf(found.table, shown, scope);
+    applyHints(leaf, source.hints, compiler);
+    const { isolation } = compiler.session;
+    const repeatable = isolation === "repeatable read" || isolation === "serializable";
+    if (repeatable && !found.table.temporary && !leaf.dirty) compiler.lock(found.table, "S");
+    return leaf;
+  }
+  if (found.kind === "view") {
+    checkSelect(compiler, found.database, found.view);
+    const plan = compileQuery(found.view.query, null, compiler.inside(found.database));
+    return planLeaf(scope, shown, plan, found.view.columns, false);
+  }
+  const { view, database } = found;
+  return rowsLeaf(scope, shown, view.columns, {
+    rows(_frame, run) {
+      // Made once a statement, however often it is referred to.
+      let rows = run.cache.get(view) as Row[] | undefined;
+      if (!rows) run.cache.set(view, (rows = [...view.rows(run.in(database))]));
+      return rows;
+    },
+  });
+}
+
+/** https://learn.microsoft.com/sql/t-sql/queries/hints-transact-sql-table */
+function applyHints(leaf: Leaf, hints: string[], compiler: Compiler): void {
+  for (const hint of hints) {
+    if (hint === "nolock" || hint === "readuncommitted") leaf.dirty = true;
+    else if (hint === "readpast") leaf.readPast = true;
+    else if (hint === "updlock") compiler.lock(leaf.table!, "U");
+    else if (hint === "xlock" || hint === "tablockx") compiler.lock(leaf.table!, "X");
+    else if (hint === "holdlock" || hint === "serializable" || hint === "repeatableread")
+      compiler.lock(leaf.table!, "S");
+  }
+  if (compiler.session.isolation === "read uncommitted") leaf.dirty = true;
+}
+
+type Found =
+  | { kind: "table"; table: Table; database: Database }
+  | { kind: "view"; view: View; database: Database }
+  | { kind: "system"; view: NonNullable<ReturnType<Database["systemObjects"]["view"]>>; database: Database };
+
+/** A table or view by its name in the compiler's database; error 208. */
+export function findObject(parts: string[], compiler: Pick<Compiler, "database" | "session" | "activation">): Found {
+  const found = lookUp(parts, compiler);
+  if (!found) throw invalidObject(parts.join("."));
+  return found;
+}
+
+export function lookUp(
+  parts: string[],
+  compiler: Pick<Compiler, "database" | "session" | "activation">,
+): Found | undefined {
+  const name = parts[parts.length - 1]!;
+  if (parts.length > 3) throw unsupported("linked servers (a name of four parts)");
+  if (name.startsWith("#")) {
+    const table = compiler.session.temporaryTables.get(name.toLowerCase());
+    return table && { kind: "table", table, database: table.database };
+  }
+  const databaseName = parts.length === 3 ? parts[0]! : "";
+  const database = databaseName === "" ? compiler.database : compiler.session.engine.database(databaseName);
+  if (!database) return undefined;
+  const written = parts.length > 1 ? parts[parts.length - 2]! : "";
+  const schemas = written !== "" ? [written] : [compiler.session.principalIn(database).defaultSchema, "dbo", "sys"];
+  for (const schema of schemas) {
+    const table = database.findTable(schema, name);
+    if (table) return { kind: "table", table, database };
+    const view = database.findView(schema, name);
+    if (view) return { kind: "view", view, database };
+    const system = database.systemObjects.view(schema, name) ?? database.engine.systemObjects.view(schema, name);
+    if (system) return { kind: "system", view: system, database };
+  }
+  return undefined;
+}
+
+function checkSelect(compiler: Compiler, database: Database, object: Table | View): void {
+  compiler.require("SELECT", database, object);
+}
+
+// ---------------------------------------------------------------- rows that are computed
+
+function rowsLeaf(
+  scope: Scope,
+  parts: string[],
+  columns: readonly SourceColumn[],
+  leaf: Omit<Leaf, "slot" | "source">,
+): Leaf {
+  const source: Source = { slot: scope.slots++, parts, columns };
+  scope.add(source);
+  return { slot: source.slot, source, ...leaf };
+}
+
+function planLeaf(scope: Scope, parts: string[], plan: Plan, names: string[], lateral: boolean): Leaf {
+  const columns = renamed(plan.columns, names, parts[parts.length - 1]!);
+  if (!lateral) scope.reach = Math.max(scope.reach, plan.reach);
+  return rowsLeaf(scope, parts, columns, {
+    rows: (frame, run) => plan.open(frame, run),
+    ...(lateral ? { lateral } : {}),
+    ...(plan.reach > 0 ? { correlated: true } : {}),
+    ...(plan.orderBy ? { orderBy: (order) => plan.orderBy!(order) } : {}),
+  });
+}
+
+function renamed(columns: SourceColumn[], names: string[], alias: string): SourceColumn[] {
+  if (names.length > 0 && names.length !== columns.length) {
+    const [number, more] = names.length > columns.length ? [8159, "fewer"] : [8158, "more"];
+    throw new SqlError(number, `'${alias}' has ${more} columns than were specified in the column list.`, 16, 1);
+  }
+  return columns.map((column, i) => {
+    const name = names[i] ?? column.name;
+    if (name === "") throw new SqlError(8155, `No column name was specified for column ${i + 1} of '${alias}'.`, 16, 2);
+    return name === column.name ? column : { ...column, name };
+  });
+}
+
+function derived(source: TableSource & { kind: "derived" }, scope: Scope, compiler: Compiler, lateral: boolean): Leaf {
+  const plan = subplan(source.query, scope, compiler, lateral);
+  return planLeaf(scope, [source.alias], plan, source.columns, lateral);
+}
+
+/** Behind APPLY a subquery sees the sources before it, elsewhere only the blocks around. */
+function subplan(query: Query, scope: Scope, compiler: Compiler, lateral: boolean): Plan {
+  return lateral
+    ? compileQuery(query, scope, compiler)
+    : compileQuery(query, scope.outer, compiler, { names: scope.names });
+}
+
+function values(source: TableSource & { kind: "values" }, scope: Scope, compiler: Compiler, lateral: boolean): Leaf {
+  const inner = new Scope(lateral ? scope : scope.outer, scope.names);
+  const { columns, rows } = valueRows(source.rows.map((row) => row.map((expr) => compiler.expression(expr, inner))));
+  if (!lateral) scope.reach = Math.max(scope.reach, inner.reach);
+  return rowsLeaf(scope, [source.alias], renamed(columns, source.columns, source.alias), {
+    rows(around, run) {
+      const frame = newFrame(0, around, run);
+      return rows.map((row) => row.map((value) => value.evaluate(frame)));
+    },
+    ...(lateral ? { lateral } : {}),
+    ...(inner.reach > 0 || rows.some((row) => row.some((value) => !value.constant)) ? { correlated: true } : {}),
+  });
+}
+
+/** Rows of expressions with one type a column. */
+export function valueRows(rows: Compiled[][]): { columns: SourceColumn[]; rows: Compiled[][] } {
+  const width = rows[0]!.length;
+  const types: SqlType[] = [];
+  for (const row of rows)
+    if (row.length !== width)
+      throw new SqlError(
+        10709,
+        "The number of columns for each row in a table value constructor must be the same.",
+        16,
+        1,
+      );
+  for (let i = 0; i < width; i++) {
+    const type = rows.reduce((common, row) => unify(common, row[i]!.type), NULL_TYPE as SqlType);
+    types.push(type.id === "null" ? INT : type);
+  }
+  return {
+    columns: types.map((type, i) => ({ name: "", type, nullable: rows.some((row) => row[i]!.nullable) })),
+    rows: rows.map((row) => row.map((value, i) => cast(value, types[i]!))),
+  };
+}
+
+function tableFunction(
+  source: TableSource & { kind: "function" },
+  scope: Scope,
+  compiler: Compiler,
+  lateral: boolean,
+): Leaf {
+  const { parts } = source.name;
+  const name = parts[parts.length - 1]!;
+  const inner = lateral ? scope : new Scope(scope.outer, scope.names);
+  const args = source.args.map((arg) => compiler.expression(arg, inner));
+  if (!lateral) scope.reach = Math.max(scope.reach, inner.reach);
+  const shown = [source.alias ?? name];
+  const fixed = !lateral && inner.reach === 0 && args.every((arg) => arg.constant);
+  const frameOf = (around: Parameters<NonNullable<Leaf["rows"]>>[0], run: Run) =>
+    lateral ? around : newFrame(0, around, run);
+  const flags = { ...(lateral ? { lateral } : {}), ...(fixed ? {} : { correlated: true }) };
+  if (parts.length === 1) {
+    const builtin = builtinTableFunction(name, args);
+    if (!builtin) throw invalidObject(name);
+    return rowsLeaf(scope, shown, renamed(builtin.columns, source.columns, shown[0]!), {
+      rows: (around, run) => builtin.rows(frameOf(around, run)),
+      ...flags,
+    });
+  }
+  const databaseName = parts.length === 3 ? parts[0]! : "";
+  const database = databaseName === "" ? compiler.database : compiler.session.engine.database(databaseName);
+  const schema = parts[parts.length - 2]! || "dbo";
+  const fn =
+    database?.systemObjects.tableFunction(schema, name) ??
+    compiler.session.engine.systemObjects.tableFunction(schema, name);
+  if (!fn || !database) throw invalidObject(parts.join("."));
+  if (args.length < fn.parameters.length)
+    throw new SqlError(
+      313,
+      `An insufficient number of arguments were supplied for the procedure or function ${parts.join(".")}.`,
+      16,
+      3,
+    );
+  if (args.length > fn.parameters.length)
+    throw new SqlError(8144, `Procedure or function ${parts.join(".")} has too many arguments specified.`, 16, 3);
+  const converted = args.map((arg, i) => cast(arg, fn.parameters[i]!));
+  return rowsLeaf(scope, shown, renamed(fn.columns as SourceColumn[], source.columns, shown[0]!), {
+    rows: (around, run) => {
+      const frame = frameOf(around, run);
+      return fn.rows(
+        run.in(database),
+        converted.map((arg) => arg.evaluate(frame)),
+      );
+    },
+    ...flags,
+  });
+}

@@ -1,0 +1,277 @@
+/** Window functions: https://learn.microsoft.com/sql/t-sql/queries/select-over-clause-transact-sql */
+import type { Expr, FrameBound, Window } from "../../sql/ast.ts";
+import type { Row } from "../database.ts";
+import { unsupported } from "../errors.ts";
+import { cast } from "../expressions/arithmetic.ts";
+import { type Compiled, type Frame, newFrame } from "../expressions/compiled.ts";
+import type { Compiler } from "../expressions/compiler.ts";
+import type { Scope } from "../expressions/scope.ts";
+import { SqlError } from "../session.ts";
+import { compareNullable, comparerOf, hashKeyOf } from "../types/comparison.ts";
+import { BIGINT } from "../types/types.ts";
+import type { SqlType, Value } from "../values.ts";
+import { type Aggregate, aggregate, aggregateNames } from "./aggregates.ts";
+import { rowKey, wholeNumber } from "./ordering.ts";
+
+interface Registered {
+  name: string;
+  type: SqlType;
+  args: Compiled[];
+  partition: Compiled[];
+  order: { compiled: Compiled; descending: boolean }[];
+  frame: Window["frame"];
+  bounds: { from?: Compiled; to?: Compiled };
+  aggregate: Aggregate | null;
+}
+
+/** One row of the block, put aside. */
+interface Held {
+  rows: (Row | null)[];
+  values: Row;
+}
+
+const RANKING = new Set(["row_number", "rank", "dense_rank", "ntile"]);
+const VALUES = new Set(["lag", "lead", "first_value", "last_value"]);
+
+export class Windows {
+  readonly #scope: Scope;
+  readonly #compiler: Compiler;
+  readonly #calls: Registered[] = [];
+  #slot = -1;
+
+  constructor(scope: Scope, compiler: Compiler) {
+    this.#scope = scope;
+    this.#compiler = compiler;
+  }
+
+  get used(): boolean {
+    return this.#calls.length > 0;
+  }
+
+  register(call: Expr & { kind: "call" }): { index: number; type: SqlType; slot: number } {
+    if (this.#slot < 0) this.#slot = this.#scope.slots++;
+    const scope = this.#scope;
+    const over = call.over!;
+    const name = call.name.parts[call.name.parts.length - 1]!.toLowerCase();
+    // A window function's own arguments hold no others.
+    const register = scope.window;
+    scope.window = null;
+    const compile = (expr: Expr) => this.#compiler.expression(expr, scope);
+    const args = call.args.map(compile);
+    const partition = over.partitionBy.map(compile);
+    const order = over.orderBy.map(({ expr, descending }) => ({ compiled: compile(expr), descending }));
+    const bounds: Registered["bounds"] = {};
+    if (over.frame?.from.kind === "preceding" || over.frame?.from.kind === "following")
+      bounds.from = compile(over.frame.from.offset);
+    if (over.frame?.to.kind === "preceding" || over.frame?.to.kind === "following")
+      bounds.to = compile(over.frame.to.offset);
+    scope.window = register;
+    if (over.frame?.unit === "range" && (bounds.from || bounds.to))
+      throw new SqlError(
+        4194,
+        "RANGE is only supported with UNBOUNDED and CURRENT ROW window frame delimiters.",
+        16,
+        1,
+      );
+    if ((RANKING.has(name) || VALUES.has(name)) && order.length === 0)
+      throw new SqlError(4112, `The function '${name}' must have an OVER clause with ORDER BY.`, 15, 1);
+    const entry: Registered = {
+      name,
+      type: BIGINT,
+      args,
+      partition,
+      order,
+      frame: over.frame,
+      bounds,
+      aggregate: null,
+    };
+    if (aggregateNames.has(name)) {
+      if (call.distinct) throw new SqlError(10759, "Use of DISTINCT is not allowed with the OVER clause.", 15, 1);
+      entry.aggregate = aggregate({ name, star: call.star === true, distinct: false, args, order: [] });
+      entry.type = entry.aggregate.type;
+    } else if (VALUES.has(name)) {
+      const value = args[0]!;
+      entry.type = value.type;
+      if (args[2]) args[2] = cast(args[2], value.type);
+    } else if (!RANKING.has(name)) throw unsupported(`the window function ${name.toUpperCase()}`);
+    return { index: this.#calls.push(entry) - 1, type: entry.type, slot: this.#slot };
+  }
+
+  /** After this no more may be registered. */
+  finish(): void {
+    this.#scope.window = null;
+  }
+
+  /** Holds all rows, computes, and gives them back one by one, in no particular order. */
+  *run(rows: Iterable<boolean>, frame: Frame): Generator<boolean> {
+    const held: Held[] = [];
+    for (const found of rows) {
+      if (!found) {
+        yield false;
+        continue;
+      }
+      held.push({ rows: [...frame.rows], values: new Array<Value>(this.#calls.length).fill(null) });
+    }
+    const scratch = newFrame(frame.rows.length, frame.outer, frame.run);
+    for (const [index, call] of this.#calls.entries()) {
+      for (const partition of partitions(call, held, scratch, this.#compiler)) compute(call, partition, index, scratch);
+      if (frame.run.due()) yield false;
+    }
+    for (const { rows: kept, values } of held) {
+      frame.rows = kept;
+      frame.rows[this.#slot] = values;
+      yield true;
+    }
+  }
+}
+
+interface Partition {
+  items: Held[];
+  /** Whether two neighbours are equal in the order of the window. */
+  peers: (a: number, b: number) => boolean;
+}
+
+function partitions(call: Registered, held: Held[], frame: Frame, compiler: Compiler): Partition[] {
+  const keyOf = rowKey(
+    call.partition.map(({ type, collation }) => hashKeyOf(type, collation?.name ?? compiler.collation)),
+  );
+  const groups = new Map<string, { item: Held; keys: Value[] }[]>();
+  for (const item of held) {
+    frame.rows = item.rows;
+    const key = keyOf(call.partition.map((each) => each.evaluate(frame)));
+    const entry = { item, keys: call.order.map(({ compiled }) => compiled.evaluate(frame)) };
+    const group = groups.get(key);
+    if (group) group.push(entry);
+    else groups.set(key, [entry]);
+  }
+  const comparers = call.order.map(({ compiled, descending }) => {
+    const compare = compareNullable(comparerOf(compiled.type, compiled.collation?.name ?? compiler.collation));
+    return descending ? (a: Value, b: Value) => compare(b, a) : compare;
+  });
+  const compare = (a: { keys: Value[] }, b: { keys: Value[] }): number => {
+    for (const [i, each] of comparers.entries()) {
+      const result = each(a.keys[i]!, b.keys[i]!);
+      if (result !== 0) return result;
+    }
+    return 0;
+  };
+  return [...groups.values()].map((group) => {
+    if (comparers.length > 0) group.sort(compare);
+    return { items: group.map(({ item }) => item), peers: (a, b) => compare(group[a]!, group[b]!) === 0 };
+  });
+}
+
+function compute(call: Registered, partition: Partition, index: number, frame: Frame): void {
+  const { items } = partition;
+  if (call.aggregate) {
+    windowed(call, partition, frame, (place, value) => {
+      items[place]!.values[index] = value;
+    });
+    return;
+  }
+  const at = (place: number): Frame => {
+    frame.rows = items[place]!.rows;
+    return frame;
+  };
+  let rank = 1;
+  let dense = 0;
+  const tiles = call.name === "ntile" ? wholeNumber(call.args[0]!.evaluate(at(0))) : 1;
+  for (const [place, item] of items.entries()) {
+    const first = place === 0 || !partition.peers(place - 1, place);
+    if (first) {
+      rank = place + 1;
+      dense++;
+    }
+    item.values[index] = one(place);
+  }
+
+  function one(place: number): Value {
+    switch (call.name) {
+      case "row_number":
+        return BigInt(place + 1);
+      case "rank":
+        return BigInt(rank);
+      case "dense_rank":
+        return BigInt(dense);
+      case "ntile": {
+        const size = Math.floor(items.length / tiles);
+        const larger = items.length % tiles;
+        const inLarger = larger * (size + 1);
+        return BigInt(
+          place < inLarger ? Math.floor(place / (size + 1)) + 1 : larger + Math.floor((place - inLarger) / size) + 1,
+        );
+      }
+      case "lag":
+      case "lead": {
+        const distance = call.args[1] ? wholeNumber(call.args[1].evaluate(at(place))) : 1;
+        const target = call.name === "lag" ? place - distance : place + distance;
+        if (target >= 0 && target < items.length) return call.args[0]!.evaluate(at(target));
+        return call.args[2] ? call.args[2].evaluate(at(place)) : null;
+      }
+      default: {
+        const { from, to } = extent(call, partition, place, at(place));
+        if (to < from) return null;
+        return call.args[0]!.evaluate(at(call.name === "first_value" ? from : to));
+      }
+    }
+  }
+}
+
+/** An aggregate over each row's frame; the usual one, which begins at the first row, is added up as it goes. */
+function windowed(
+  call: Registered,
+  partition: Partition,
+  frame: Frame,
+  put: (place: number, value: Value) => void,
+): void {
+  const { items } = partition;
+  const running = !call.frame || call.frame.from.kind === "unbounded_preceding";
+  let accumulator = call.aggregate!.start();
+  let done = 0;
+  for (let place = 0; place < items.length; place++) {
+    frame.rows = items[place]!.rows;
+    const { from, to } = extent(call, partition, place, frame);
+    if (!running) {
+      accumulator = call.aggregate!.start();
+      done = from;
+    }
+    for (; done <= to; done++) {
+      frame.rows = items[done]!.rows;
+      accumulator.add(frame);
+    }
+    put(place, accumulator.result());
+  }
+}
+
+/** The first and last place of a row's frame. */
+function extent(
+  call: Registered,
+  { items, peers }: Partition,
+  place: number,
+  frame: Frame,
+): { from: number; to: number } {
+  const last = items.length - 1;
+  if (!call.frame && call.order.length === 0) return { from: 0, to: last };
+  const unit = call.frame?.unit ?? "range";
+  const from = bound(call.frame?.from ?? { kind: "unbounded_preceding" }, call.bounds.from, -1);
+  const to = bound(call.frame?.to ?? { kind: "current_row" }, call.bounds.to, 1);
+  return { from: Math.max(0, from), to: Math.min(last, to) };
+
+  function bound(written: FrameBound, offset: Compiled | undefined, side: -1 | 1): number {
+    switch (written.kind) {
+      case "unbounded_preceding":
+        return 0;
+      case "unbounded_following":
+        return last;
+      case "preceding":
+        return place - wholeNumber(offset!.evaluate(frame));
+      case "following":
+        return place + wholeNumber(offset!.evaluate(frame));
+      case "current_row": {
+        let at = place;
+        if (unit === "range") while (at + side >= 0 && at + side <= last && peers(at, at + side)) at += side;
+        return at;
+      }
+    }
+  }
+}
