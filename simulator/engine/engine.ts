@@ -3,6 +3,7 @@
  * its randomness. It knows nothing of the wire; tds/ gives it logins and requests (session.ts).
  */
 import { randomFillSync } from "node:crypto";
+import { ParsedBatches } from "./batches.ts";
 import { DEFAULT_COLLATION, findCollation } from "./collations.ts";
 import { LockSpace, Waits } from "./locks.ts";
 import type { SystemFunction, SystemProcedure, SystemTableFunction, SystemView } from "./registry.ts";
@@ -65,6 +66,7 @@ export class Engine implements SqlEngine {
   readonly versions = new VersionStore();
   readonly waits = new Waits();
   readonly locks = new LockSpace(this.waits);
+  readonly batches = new ParsedBatches();
   /** Rises with every DDL: compiled statements are made anew. */
   schemaVersion = 0;
   /**

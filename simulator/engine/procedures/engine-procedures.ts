@@ -1,0 +1,35 @@
+/** Procedures that need the engine's inside: running texts, prepared statements, application locks. */
+import type { Argument, Caller } from "../statements/calls.ts";
+import { applicationLock, releaseApplicationLock } from "./application-locks.ts";
+import { describeFirstResultSet } from "./describe.ts";
+import { addRoleMember, dropRoleMember, rename, setSessionContext } from "./maintenance.ts";
+import {
+  execute,
+  executeSql,
+  prepare,
+  prepareAndExecute,
+  refuseCursor,
+  resetConnection,
+  unprepare,
+} from "./prepared.ts";
+
+export type EngineProcedure = (caller: Caller, args: Argument[]) => Promise<number>;
+
+export const engineProcedures: ReadonlyMap<string, EngineProcedure> = new Map<string, EngineProcedure>([
+  ["sp_executesql", executeSql],
+  ["sp_prepare", prepare],
+  ["sp_execute", execute],
+  ["sp_prepexec", prepareAndExecute],
+  ["sp_unprepare", unprepare],
+  ["sp_reset_connection", resetConnection],
+  ...["", "open", "prepare", "execute", "prepexec", "unprepare", "fetch", "option", "close"].map(
+    (kind): [string, EngineProcedure] => [`sp_cursor${kind}`, refuseCursor],
+  ),
+  ["sp_describe_first_result_set", describeFirstResultSet],
+  ["sp_getapplock", applicationLock],
+  ["sp_releaseapplock", releaseApplicationLock],
+  ["sp_addrolemember", addRoleMember],
+  ["sp_droprolemember", dropRoleMember],
+  ["sp_rename", rename],
+  ["sp_set_session_context", setSessionContext],
+]);

@@ -1,0 +1,89 @@
+/** CREATE, ALTER and DROP DATABASE; USE. */
+import { SqlError } from "../session.ts";
+import { Session } from "../user-session.ts";
+import type { Kind } from "./changes.ts";
+import type { Executor } from "./executor.ts";
+
+export async function useDatabase(executor: Executor, name: string): Promise<void> {
+  const { session, sink } = executor;
+  const database = session.engine.database(name);
+  if (!database)
+    throw new SqlError(911, `Database '${name}' does not exist. Make sure that the name is entered correctly.`, 16, 1);
+  if (!Session.mayUse(database, session.login))
+    throw new SqlError(
+      916,
+      `The server principal "${session.login.name}" is not able to access the database "${database.name}" under the current security context.`,
+      14,
+      2,
+    );
+  const from = session.currentDatabase.name;
+  session.currentDatabase = database;
+  sink.environment({ kind: "database", from, to: database.name });
+  sink.message({
+    number: 5701,
+    state: 2,
+    severity: 0,
+    message: `Changed database context to '${database.name}'.`,
+    line: 1,
+  });
+  sink.statementDone({});
+}
+
+export async function createDatabase(executor: Executor, { name, collation }: Kind<"create_database">): Promise<void> {
+  const { session, sink } = executor;
+  if (!session.login.sysadmin)
+    throw new SqlError(262, "CREATE DATABASE permission denied in database 'master'.", 14, 1);
+  if (session.currentTransaction)
+    throw new SqlError(226, "CREATE DATABASE statement not allowed within multi-statement transaction.", 16, 6);
+  session.engine.createDatabase(name, collation);
+  sink.statementDone({});
+}
+
+/** ALTER DATABASE x SET a ON, b = c WITH …: kept by name, as far as it can be told apart; what has no meaning here is accepted. */
+export async function alterDatabase(executor: Executor, { name, text }: Kind<"alter_database">): Promise<void> {
+  const { session, sink } = executor;
+  const database = name.toUpperCase() === "CURRENT" ? session.currentDatabase : session.engine.database(name);
+  if (!database)
+    throw new SqlError(
+      5011,
+      `User does not have permission to alter database '${name}', the database does not exist, or the database is not in a state that allows access checks.`,
+      14,
+      5,
+    );
+  if (!session.login.sysadmin && !database.principals.allows(session.principalIn(database), "ALTER"))
+    throw new SqlError(
+      5011,
+      `User does not have permission to alter database '${name}', the database does not exist, or the database is not in a state that allows access checks.`,
+      14,
+      5,
+    );
+  const set = /^\s*SET\s+(.*?)(?:\s+WITH\s+.*)?$/is.exec(text);
+  for (const option of set?.[1]?.split(",") ?? []) {
+    const found = /^\s*(\w+)\s*(?:=\s*)?(.*?)\s*$/s.exec(option);
+    if (found) database.options.set(found[1]!.toUpperCase(), found[2]!);
+  }
+  sink.statementDone({});
+}
+
+export function dropDatabases(executor: Executor, statement: Kind<"drop">): void {
+  const { session } = executor;
+  for (const { parts } of statement.names) {
+    const name = parts.join(".");
+    const database = session.engine.database(name);
+    if (!database) {
+      if (statement.ifExists) continue;
+      throw new SqlError(
+        3701,
+        `Cannot drop the database '${name}', because it does not exist or you do not have permission.`,
+        11,
+        1,
+      );
+    }
+    if (database.id <= 4)
+      throw new SqlError(3708, `Cannot drop the database '${name}' because it is a system database.`, 16, 4);
+    for (const other of session.engine.sessions.values())
+      if (other.currentDatabase === database)
+        throw new SqlError(3702, `Cannot drop database "${name}" because it is currently in use.`, 16, 3);
+    session.engine.dropDatabase(database);
+  }
+}

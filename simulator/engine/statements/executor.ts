@@ -1,0 +1,497 @@
+/**
+ * Runs statements one after the other, with control flow and errors as T-SQL has them.
+ *
+ * An error in a statement undoes that statement, and then:
+ *   in a TRY block (of this or a calling procedure) → its CATCH block runs; the transaction is doomed under XACT_ABORT, and by
+ *     the errors that would have ended the batch;
+ *   otherwise it goes to the client, and
+ *     XACT_ABORT ON, a failed conversion, a deadlock → the transaction is rolled back and the batch ends,
+ *     a name that means nothing → the procedure or batch ends,
+ *     THROW → the batch ends,
+ *     anything else → the next statement runs.
+ * https://learn.microsoft.com/sql/t-sql/language-elements/try-catch-transact-sql
+ * https://learn.microsoft.com/sql/t-sql/statements/set-xact-abort-transact-sql
+ */
+import type { Cond, Expr, Statement } from "../../sql/ast.ts";
+import { unsupported } from "../errors.ts";
+import { assignOperator, cast } from "../expressions/arithmetic.ts";
+import { newFrame } from "../expressions/compiled.ts";
+import { Compiler } from "../expressions/compiler.ts";
+import { Scope } from "../expressions/scope.ts";
+import { formatMessage } from "../functions/session-info.ts";
+import { type Activation, Run } from "../run.ts";
+import { type ResultSink, SqlError } from "../session.ts";
+import { convertValue } from "../types/conversion.ts";
+import { resolveType } from "../types/types.ts";
+import { messageOf, type Session } from "../user-session.ts";
+import { type SqlType, Temporal, type Value } from "../values.ts";
+import { executeProcedure, executeText } from "./calls.ts";
+import { cursorStatement } from "./cursors.ts";
+import { alterDatabase, createDatabase, useDatabase } from "./databases.ts";
+import { deleteRows } from "./delete.ts";
+import { insertRows } from "./insert.ts";
+import { mergeRows } from "./merge.ts";
+import { createModule, createSchema, dropObjects } from "./modules.ts";
+import { setOption } from "./options.ts";
+import { runQuery } from "./queries.ts";
+import { securityStatement } from "./security.ts";
+import { declareTable } from "./table-variables.ts";
+import { alterTable, createIndex, createTable } from "./tables.ts";
+import { truncateTable } from "./truncate.ts";
+import { updateRows } from "./update.ts";
+import { pause } from "./waiting.ts";
+
+export type Outcome =
+  | null
+  | { kind: "break" | "continue" }
+  | { kind: "return"; status: number }
+  | { kind: "goto"; label: string };
+
+/** The batch is over; its errors were reported. */
+export class BatchAborted extends Error {}
+/** So is the procedure or text that runs, but not its caller. */
+export class ScopeAborted extends Error {}
+
+/** Names that mean nothing, wrong numbers of columns and the like: found when a statement is compiled. */
+const COMPILE_ERRORS = new Set([
+  102, 104, 107, 108, 109, 110, 116, 134, 137, 141, 145, 147, 156, 164, 174, 189, 195, 201, 205, 206, 207, 208, 209,
+  213, 243, 257, 263, 264, 313, 402, 448, 468, 529, 1001, 1002, 1011, 1013, 1087, 2812, 4104, 4108, 4112, 4121, 8117,
+  8118, 8119, 8120, 8133, 8144, 8145, 8146, 8155, 8158, 8159, 10709, 40510,
+]);
+/** Those that end the batch and its transaction by themselves. */
+const BATCH_ERRORS = new Set([241, 242, 244, 245, 248, 295, 1205, 3930, 3952, 3960, 3998, 8169]);
+
+export class Executor {
+  readonly session: Session;
+  readonly activation: Activation;
+  readonly sink: ResultSink;
+  readonly signal: AbortSignal;
+
+  constructor(session: Session, activation: Activation, sink: ResultSink, signal: AbortSignal) {
+    this.session = session;
+    this.activation = activation;
+    this.sink = sink;
+    this.signal = signal;
+  }
+
+  /** Runs a list; a batch's end is its outcome. */
+  async run(statements: Statement[]): Promise<Outcome> {
+    for (let i = 0; i < statements.length; i++) {
+      const outcome = await this.#guarded(statements[i]!);
+      if (outcome?.kind === "goto") {
+        const { label } = outcome;
+        const target = statements.findIndex(
+          (other) => other.kind === "label" && other.name.toLowerCase() === label.toLowerCase(),
+        );
+        if (target < 0) return outcome;
+        i = target;
+        continue;
+      }
+      if (outcome) return outcome;
+    }
+    return null;
+  }
+
+  async #guarded(statement: Statement): Promise<Outcome> {
+    const { session } = this;
+    try {
+      if (session.engine.beforeStatement) await session.engine.beforeStatement(session, statement.kind);
+      return await this.#statement(statement);
+    } catch (error) {
+      if (!(error instanceof SqlError)) throw error;
+      this.#locate(error, statement);
+      if (session.tries > 0) throw error;
+      this.report(error);
+      return null;
+    }
+  }
+
+  /** Where an error came from: said once, where it arose. */
+  #locate(error: SqlError, statement: Statement): void {
+    if (located.has(error)) return;
+    located.set(error, { activation: this.activation, kind: statement.kind });
+    error.line = statement.line;
+    error.procedure ??= this.activation.procedure;
+  }
+
+  /** Tells the client, and ends what the error ends. */
+  report(error: SqlError): void {
+    const { session, sink } = this;
+    sink.message(messageOf(error));
+    session.lastError = error.number;
+    session.rowCount = 0;
+    if (TERMINATING.has(error.number) && CHANGING.has(located.get(error)?.kind ?? ""))
+      sink.message({
+        number: 3621,
+        state: 0,
+        severity: 0,
+        message: "The statement has been terminated.",
+        line: error.line,
+      });
+    sink.statementDone({ error: true });
+    if (BATCH_ERRORS.has(error.number) || (session.options.xactAbort && !raised.has(error))) {
+      if (session.currentTransaction) session.rollback("", sink);
+      throw new BatchAborted();
+    }
+    if (thrown.has(error)) throw new BatchAborted();
+    if (COMPILE_ERRORS.has(error.number) && located.get(error)?.activation === this.activation)
+      throw new ScopeAborted();
+  }
+
+  async #statement(statement: Statement): Promise<Outcome> {
+    const { session } = this;
+    switch (statement.kind) {
+      case "if":
+        return (await this.#test(statement.test))
+          ? this.#guarded(statement.then)
+          : statement.else
+            ? this.#guarded(statement.else)
+            : null;
+      case "while":
+        return this.#loop(statement);
+      case "block":
+        return this.run(statement.body);
+      case "try":
+        return this.#try(statement);
+      case "break":
+      case "continue":
+        return { kind: statement.kind };
+      case "goto":
+        return { kind: "goto", label: statement.label };
+      case "label":
+        return null;
+      case "return": {
+        const value = statement.value ? await this.value(statement.value, { id: "int" }) : 0;
+        return { kind: "return", status: (value as number | null) ?? 0 };
+      }
+      default:
+        break;
+    }
+    await this.#simple(statement);
+    session.lastError = 0;
+    return null;
+  }
+
+  async #simple(statement: Statement): Promise<void> {
+    const { session, sink } = this;
+    switch (statement.kind) {
+      case "query":
+        return runQuery(this, statement.query);
+      case "insert":
+        return insertRows(this, statement);
+      case "update":
+        return updateRows(this, statement);
+      case "delete":
+        return deleteRows(this, statement);
+      case "merge":
+        return mergeRows(this, statement);
+      case "truncate":
+        return truncateTable(this, statement);
+      case "declare":
+        return this.#declare(statement);
+      case "declare_table":
+        return declareTable(this, statement);
+      case "set_variable":
+        return this.#assign(statement);
+      case "set_option":
+        return setOption(this, statement);
+      case "set_isolation":
+        session.isolation = statement.level;
+        sink.statementDone({});
+        return;
+      case "use":
+        return useDatabase(this, statement.database);
+      case "print":
+        return this.#print(statement.value);
+      case "throw":
+        return this.#throw(statement);
+      case "raiserror":
+        return this.#raise(statement);
+      case "waitfor":
+        return this.#wait(statement);
+      case "execute":
+        return executeProcedure(this, statement);
+      case "execute_text":
+        return executeText(this, statement.text);
+      case "begin_transaction":
+        session.begin(statement.name ?? "", sink);
+        session.rowCount = 0;
+        sink.statementDone({});
+        return;
+      case "commit":
+        session.commit(sink);
+        session.rowCount = 0;
+        sink.statementDone({});
+        return;
+      case "rollback":
+        session.rollback(statement.name ?? "", sink);
+        sink.statementDone({});
+        return;
+      case "save_transaction":
+        session.save(statement.name);
+        sink.statementDone({});
+        return;
+      case "create_table":
+        return createTable(this, statement);
+      case "alter_table":
+        return alterTable(this, statement);
+      case "create_index":
+        return createIndex(this, statement);
+      case "drop":
+        return dropObjects(this, statement);
+      case "create_schema":
+        return createSchema(this, statement);
+      case "create_view":
+      case "create_procedure":
+        return createModule(this, statement);
+      case "create_database":
+        return createDatabase(this, statement);
+      case "alter_database":
+        return alterDatabase(this, statement);
+      case "create_user":
+      case "create_login":
+      case "create_role":
+      case "alter_role":
+      case "grant":
+      case "deny":
+      case "revoke":
+        return securityStatement(this, statement);
+      case "declare_cursor":
+      case "cursor":
+      case "fetch":
+        return cursorStatement(this, statement);
+      case "kill":
+        return this.#kill(statement.spid);
+      case "checkpoint":
+        sink.statementDone({});
+        return;
+      case "insert_bulk":
+        throw unsupported("INSERT BULK");
+      case "unsupported":
+        throw unsupported(statement.what);
+      default:
+        throw unsupported(`${statement.kind} here`);
+    }
+  }
+
+  // ---------------------------------------------------------------- expressions without rows
+
+  compiler(): Compiler {
+    return new Compiler(this.session, this.activation);
+  }
+
+  /** Runs what evaluates expressions: with a snapshot for the subqueries that they may have. */
+  evaluating<T>(work: (run: Run) => T): T {
+    const { session } = this;
+    const snapshot = session.openSnapshot(session.currentTransaction);
+    try {
+      return work(new Run(session, this.activation, snapshot, this.signal));
+    } finally {
+      session.closeSnapshot(snapshot);
+    }
+  }
+
+  async value(expr: Expr, type?: SqlType): Promise<Value> {
+    const compiled = this.compiler().expression(expr, new Scope(null));
+    const wanted = type ? cast(compiled, type) : compiled;
+    return this.evaluating((run) => wanted.evaluate(newFrame(0, null, run)));
+  }
+
+  async #test(cond: Cond): Promise<boolean> {
+    const test = this.compiler().condition(cond, new Scope(null));
+    return this.evaluating((run) => test(newFrame(0, null, run)) === true);
+  }
+
+  #declare(statement: Statement & { kind: "declare" }): void {
+    for (const { name, type, value } of statement.variables) {
+      const resolved = resolveType(type);
+      if (!this.activation.variables.has(name.toLowerCase())) this.activation.declare(name, resolved);
+      // A loop passes its DECLARE again and again; only a second one is an error.
+      else if (this.#declared.get(name.toLowerCase()) !== statement) this.activation.declare(name, resolved);
+      this.#declared.set(name.toLowerCase(), statement);
+      if (value) this.activation.variable(name).value = this.#assigned(value, resolved);
+    }
+  }
+
+  readonly #declared = new Map<string, Statement>();
+
+  #assigned(expr: Expr, type: SqlType): Value {
+    const compiled = cast(this.compiler().expression(expr, new Scope(null)), type, this.session.options.dateFormat);
+    return this.evaluating((run) => compiled.evaluate(newFrame(0, null, run)));
+  }
+
+  #assign(statement: Statement & { kind: "set_variable" }): void {
+    const variable = this.activation.variable(statement.name);
+    if (statement.op === "=") variable.value = this.#assigned(statement.value, variable.type);
+    else {
+      const value = this.compiler().expression(statement.value, new Scope(null));
+      const apply = assignOperator(statement.op.slice(0, -1) as "+", variable.type, value);
+      variable.value = this.evaluating((run) => apply(variable.value, newFrame(0, null, run)));
+    }
+    this.session.rowCount = 1;
+    this.sink.statementDone({});
+  }
+
+  // ---------------------------------------------------------------- control
+
+  async #loop(statement: Statement & { kind: "while" }): Promise<Outcome> {
+    let turns = 0;
+    while (await this.#test(statement.test)) {
+      if (this.signal.aborted) await pause(this, 0);
+      if (++turns % 64 === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+      const outcome = await this.#guarded(statement.body);
+      if (outcome?.kind === "break") return null;
+      if (outcome && outcome.kind !== "continue") return outcome;
+    }
+    return null;
+  }
+
+  async #try(statement: Statement & { kind: "try" }): Promise<Outcome> {
+    const { session } = this;
+    let failure: SqlError;
+    session.tries++;
+    try {
+      return await this.run(statement.body);
+    } catch (error) {
+      if (!(error instanceof SqlError)) throw error;
+      // What cannot be compiled is not caught at its own level.
+      if (COMPILE_ERRORS.has(error.number) && located.get(error)?.activation === this.activation) {
+        session.tries--;
+        try {
+          if (session.tries > 0) throw error;
+          this.report(error);
+          return null;
+        } finally {
+          session.tries++;
+        }
+      }
+      failure = error;
+    } finally {
+      session.tries--;
+    }
+    const { currentTransaction } = session;
+    if (currentTransaction && (session.options.xactAbort || BATCH_ERRORS.has(failure.number)))
+      currentTransaction.doomed = true;
+    session.lastError = failure.number;
+    session.caught.push(failure);
+    try {
+      return await this.run(statement.handler);
+    } finally {
+      session.caught.pop();
+    }
+  }
+
+  async #throw(statement: Statement & { kind: "throw" }): Promise<void> {
+    const { caught } = this.session;
+    if (!statement.number || !statement.message || !statement.state) {
+      const error = caught[caught.length - 1];
+      if (!error)
+        throw new SqlError(
+          10704,
+          "To rethrow an error, a THROW statement must be used inside a CATCH block. Insert the THROW statement inside a CATCH block, or add error parameters to the THROW statement.",
+          15,
+          1,
+        );
+      thrown.add(error);
+      throw error;
+    }
+    const number = (await this.value(statement.number, { id: "int" })) as number;
+    const message = (await this.value(statement.message, { id: "nvarchar", length: 2048 })) as string | null;
+    const state = (await this.value(statement.state, { id: "int" })) as number;
+    if (number < 50000)
+      throw new SqlError(
+        35100,
+        `Error number ${number} in the THROW statement is outside the valid range. Specify an error number in the valid range of 50000 to 2147483647.`,
+        16,
+        10,
+      );
+    const error = new SqlError(number, message ?? "", 16, state);
+    thrown.add(error);
+    throw error;
+  }
+
+  async #raise(statement: Statement & { kind: "raiserror" }): Promise<void> {
+    const severity = Number((await this.value(statement.severity, { id: "int" })) ?? 0);
+    const state = Math.max(0, Number((await this.value(statement.state, { id: "int" })) ?? 0));
+    const format = await this.value(statement.message);
+    const args: Value[] = [];
+    for (const arg of statement.args) args.push(await this.value(arg));
+    const known = typeof format === "number" || typeof format === "bigint";
+    const number = known ? Number(format) : 50000;
+    if (known)
+      throw new SqlError(
+        18054,
+        `Error ${number}, severity ${severity}, state ${state} was raised, but no message with that error number was found in sys.messages. If error is larger than 50000, make sure the user-defined message is added using sp_addmessage.`,
+        16,
+        1,
+      );
+    const message = formatMessage(String(format ?? ""), args).slice(0, 2047);
+    if (severity <= 10) {
+      this.sink.message({
+        number: severity === 0 ? 0 : number,
+        state,
+        severity: 0,
+        message,
+        line: statement.line,
+        ...this.#procedure(),
+      });
+      this.session.lastError = statement.options.some((option) => option.toUpperCase() === "SETERROR") ? number : 0;
+      return;
+    }
+    const error = new SqlError(number, message, Math.min(severity, 25), state === 0 ? 1 : state);
+    raised.add(error);
+    throw error;
+  }
+
+  #procedure(): { procedure?: string } {
+    const { procedure } = this.activation;
+    return procedure === undefined ? {} : { procedure };
+  }
+
+  async #print(expr: Expr): Promise<void> {
+    const compiled = this.compiler().expression(expr, new Scope(null));
+    const value = this.evaluating((run) => compiled.evaluate(newFrame(0, null, run)));
+    const text = convertValue(value, compiled.type, { id: "nvarchar", length: 4000 }) as string | null;
+    this.sink.message({ number: 0, state: 1, severity: 0, message: text ?? "", line: 1, ...this.#procedure() });
+    this.session.rowCount = 0;
+  }
+
+  async #wait(statement: Statement & { kind: "waitfor" }): Promise<void> {
+    const expr = statement.delay ?? statement.time;
+    const value = expr ? await this.value(expr) : null;
+    const text =
+      value instanceof Temporal
+        ? value
+        : convertValue(value, { id: "nvarchar", length: 4000 }, { id: "time", scale: 7 });
+    if (!(text instanceof Temporal))
+      throw new SqlError(148, `Incorrect time syntax in time string '${String(value)}' used with WAITFOR.`, 15, 1);
+    let milliseconds = text.ticks / 10_000;
+    if (statement.time) {
+      const now = this.session.engine.now();
+      const local = now.getTime() + this.session.engine.timeZone.offsetAt(now.getTime()) * 60_000;
+      milliseconds = (milliseconds - (local % 86_400_000) + 86_400_000) % 86_400_000;
+    }
+    await pause(this, milliseconds);
+    this.sink.statementDone({});
+  }
+
+  async #kill(expr: Expr): Promise<void> {
+    const spid = Number(await this.value(expr, { id: "int" }));
+    if (!this.session.login.sysadmin)
+      throw new SqlError(6102, "User does not have permission to use the KILL statement.", 14, 1);
+    if (spid === this.session.spid) throw new SqlError(6104, "Cannot use KILL to kill your own process.", 16, 1);
+    const target = this.session.engine.sessions.get(spid);
+    if (!target) throw new SqlError(6106, `Process ID ${spid} is not an active process ID.`, 16, 1);
+    target.kill();
+    this.sink.statementDone({});
+  }
+}
+
+/** After these the client is also told that the statement was terminated. */
+const TERMINATING = new Set([220, 515, 547, 2601, 2627, 2628, 8115, 8134, 8152]);
+
+const CHANGING = new Set(["insert", "update", "delete", "merge"]);
+
+const located = new WeakMap<SqlError, { activation: Activation; kind: string }>();
+const thrown = new WeakSet<SqlError>();
+const raised = new WeakSet<SqlError>();

@@ -1,0 +1,242 @@
+/** Schemas, views and procedures; and DROP of everything. */
+import { unsupported } from "../errors.ts";
+import { compileQuery } from "../query/query.ts";
+import { lookUp } from "../query/sources.ts";
+import { SqlError } from "../session.ts";
+import type { Procedure, View } from "../storage.ts";
+import type { Transaction } from "../transactions.ts";
+import { inTransaction, type Kind } from "./changes.ts";
+import { dropDatabases } from "./databases.ts";
+import type { Executor } from "./executor.ts";
+import { alreadyThere, placeOf, requireCreate } from "./new-table.ts";
+import { dropPrincipals } from "./security.ts";
+
+export async function createSchema(executor: Executor, { name, authorization }: Kind<"create_schema">): Promise<void> {
+  const { session, sink } = executor;
+  const database = session.currentDatabase;
+  requireCreate(executor, "CREATE SCHEMA", database);
+  if (database.schemas.has(name.toLowerCase())) throw alreadyThere(name);
+  const owner = authorization === undefined ? undefined : database.principals.find(authorization);
+  if (authorization !== undefined && !owner)
+    throw new SqlError(
+      15151,
+      `Cannot find the user '${authorization}', because it does not exist or you do not have permission.`,
+      16,
+      1,
+    );
+  await inTransaction(executor, async (transaction) => {
+    database.createSchema(name, owner?.principalId);
+    transaction.onRollback(() => database.dropSchema(name));
+  });
+  sink.statementDone({});
+}
+
+export async function createModule(
+  executor: Executor,
+  statement: Kind<"create_view"> | Kind<"create_procedure">,
+): Promise<void> {
+  const { session, sink } = executor;
+  const { database, schema, name } = placeOf(executor, statement.name);
+  requireCreate(executor, statement.kind === "create_view" ? "CREATE VIEW" : "CREATE PROCEDURE", database);
+  const existing =
+    statement.kind === "create_view" ? database.findView(schema, name) : database.findProcedure(schema, name);
+  if (!existing && database.findObjectId(schema, name) !== undefined) throw alreadyThere(name);
+  if (existing && !statement.orAlter) throw alreadyThere(name);
+  if (!existing && statement.mustExist) throw new SqlError(208, `Invalid object name '${schema}.${name}'.`, 16, 6);
+  const now = session.engine.now();
+  const common = {
+    objectId: existing?.objectId ?? database.allocateObjectId(),
+    schema,
+    name: existing?.name ?? name,
+    createDate: existing?.createDate ?? now,
+    modifyDate: now,
+    msShipped: false,
+    ...(statement.text === undefined ? {} : { text: statement.text }),
+  };
+  await inTransaction(executor, async (transaction) => {
+    if (existing) database.removeModule(existing);
+    if (statement.kind === "create_view") {
+      // What it refers to must be there when it is made.
+      const { columns: named } = compileQuery(statement.query, null, executor.compiler().inside(database));
+      if (statement.columns.length === 0 && named.some((column) => column.name === ""))
+        throw new SqlError(
+          4511,
+          "Create View or Function failed because no column name was specified for column 1.",
+          16,
+          1,
+        );
+      const view: View = { ...common, columns: statement.columns, query: statement.query };
+      database.addView(view);
+      transaction.onRollback(() => restore(executor, view, existing as View | undefined));
+    } else {
+      const procedure: Procedure = { ...common, parameters: statement.parameters, body: statement.body };
+      database.addProcedure(procedure);
+      transaction.onRollback(() => restore(executor, procedure, existing as Procedure | undefined));
+    }
+    for (const hook of database.hooks.onDdl)
+      hook({ command: statement.text ?? "", objectId: common.objectId, session, transaction });
+  });
+  sink.statementDone({});
+}
+
+function restore(executor: Executor, made: View | Procedure, before: View | Procedure | undefined): void {
+  const database = executor.session.currentDatabase;
+  database.removeModule(made);
+  if (before && "query" in before) database.addView(before);
+  else if (before) database.addProcedure(before);
+}
+
+export async function dropObjects(executor: Executor, statement: Kind<"drop">): Promise<void> {
+  const { session, sink } = executor;
+  switch (statement.object) {
+    case "database":
+      dropDatabases(executor, statement);
+      break;
+    case "user":
+    case "role":
+    case "login":
+      dropPrincipals(executor, statement);
+      break;
+    case "function":
+    case "type":
+    case "sequence":
+    case "trigger":
+      // None can have been made, so none is there.
+      if (!statement.ifExists) throw unsupported(`DROP ${statement.object.toUpperCase()}`);
+      break;
+    default:
+      await inTransaction(executor, async (transaction) => {
+        for (const { parts } of statement.names) dropOne(executor, statement, parts, transaction);
+      });
+  }
+  session.rowCount = 0;
+  sink.statementDone({});
+}
+
+function missing(object: string, name: string): SqlError {
+  return new SqlError(
+    3701,
+    `Cannot drop the ${object} '${name}', because it does not exist or you do not have permission.`,
+    11,
+    5,
+  );
+}
+
+function dropOne(executor: Executor, statement: Kind<"drop">, parts: string[], transaction: Transaction): void {
+  const { session } = executor;
+  const name = parts.join(".");
+  const last = parts[parts.length - 1]!;
+  const { engine } = session;
+  const gone = () => {
+    if (!statement.ifExists) throw missing(statement.object, name);
+  };
+  if (statement.object === "schema") {
+    dropSchema(executor, last, transaction, gone);
+    return;
+  }
+  if (statement.object === "index") {
+    dropIndex(executor, statement, parts, transaction, gone);
+    return;
+  }
+  const found = lookUp(parts, executor.compiler());
+  if (statement.object === "table") {
+    if (found?.kind !== "table") {
+      gone();
+      return;
+    }
+    const { table, database } = found;
+    if (table.temporary) {
+      session.temporaryTables.delete(last.toLowerCase());
+      transaction.onRollback(() => session.temporaryTables.set(last.toLowerCase(), table));
+      return;
+    }
+    requireAlter(executor, name, statement.object);
+    for (const hook of database.hooks.beforeDropTable) hook(table, session);
+    for (const other of database.tables.values())
+      for (const { constraint } of other.foreignKeys)
+        if (
+          other !== table &&
+          constraint.kind === "foreign_key" &&
+          constraint.references.parts.at(-1)!.toLowerCase() === table.name.toLowerCase()
+        )
+          throw new SqlError(
+            3726,
+            `Could not drop object '${name}' because it is referenced by a FOREIGN KEY constraint.`,
+            16,
+            1,
+          );
+    database.removeTable(table);
+    transaction.onRollback(() => database.addTable(table));
+    for (const hook of database.hooks.onDdl)
+      hook({ command: `DROP TABLE ${name}`, objectId: table.objectId, session, transaction });
+    return;
+  }
+  const database = found?.database ?? session.currentDatabase;
+  const schema = (parts.length > 1 ? parts[parts.length - 2] : "") || "dbo";
+  const module = statement.object === "view" ? database.findView(schema, last) : database.findProcedure(schema, last);
+  if (!module) {
+    gone();
+    return;
+  }
+  requireAlter(executor, name, statement.object);
+  database.removeModule(module);
+  transaction.onRollback(() => ("query" in module ? database.addView(module) : database.addProcedure(module)));
+  engine.schemaVersion++;
+}
+
+function requireAlter(executor: Executor, name: string, object: string): void {
+  const { session } = executor;
+  const database = session.currentDatabase;
+  if (session.login.sysadmin || database.principals.allows(session.principalIn(database), "ALTER")) return;
+  throw missing(object, name);
+}
+
+function dropSchema(executor: Executor, name: string, transaction: Transaction, gone: () => void): void {
+  const database = executor.session.currentDatabase;
+  const schema = database.schemas.get(name.toLowerCase());
+  if (!schema || schema.schemaId < 5) {
+    gone();
+    return;
+  }
+  const used = [...database.tables.values(), ...database.views.values(), ...database.procedures.values()].find(
+    (object) => object.schema.toLowerCase() === name.toLowerCase(),
+  );
+  if (used)
+    throw new SqlError(
+      3729,
+      `Cannot drop schema '${name}' because it is being referenced by object '${used.name}'.`,
+      16,
+      1,
+    );
+  database.dropSchema(name);
+  transaction.onRollback(() => database.schemas.set(name.toLowerCase(), schema));
+}
+
+function dropIndex(
+  executor: Executor,
+  statement: Kind<"drop">,
+  parts: string[],
+  transaction: Transaction,
+  gone: () => void,
+): void {
+  const on = statement.on?.parts ?? parts.slice(0, -1);
+  const wanted = parts[parts.length - 1]!.toLowerCase();
+  const found = lookUp(on, executor.compiler());
+  const index =
+    found?.kind === "table" ? found.table.indexes.find((other) => other.name.toLowerCase() === wanted) : undefined;
+  if (found?.kind !== "table" || !index) {
+    gone();
+    return;
+  }
+  if (index.primaryKey || index.uniqueConstraint)
+    throw new SqlError(
+      3723,
+      `An explicit DROP INDEX is not allowed on index '${found.table.qualifiedName}.${index.name}'. It is being used for ${index.primaryKey ? "PRIMARY KEY" : "UNIQUE KEY"} constraint enforcement.`,
+      16,
+      4,
+    );
+  const { table } = found;
+  table.dropIndex(index);
+  transaction.onRollback(() => table.addIndex(index));
+  executor.session.engine.schemaVersion++;
+}

@@ -1,0 +1,145 @@
+/** SELECT: rows to the client, into a new table, or into variables. */
+import type { Query, SelectCore } from "../../sql/ast.ts";
+import type { Column, Row } from "../database.ts";
+import { Cancelled, unsupported } from "../errors.ts";
+import { Scope, type SourceColumn } from "../expressions/scope.ts";
+import type { Plan } from "../query/plan.ts";
+import { compileQuery } from "../query/query.ts";
+import { PAUSE, Run } from "../run.ts";
+import { SqlError } from "../session.ts";
+import type { Table } from "../table.ts";
+import type { Transaction } from "../transactions.ts";
+import { inTransaction, lockTables } from "./changes.ts";
+import type { Executor } from "./executor.ts";
+import { makeTable } from "./new-table.ts";
+
+export async function runQuery(executor: Executor, query: Query): Promise<void> {
+  const into = intoOf(query);
+  if (into) return selectInto(executor, query, into);
+  const { session, sink } = executor;
+  const compiler = executor.compiler();
+  compiler.options.push(...query.options);
+  const plan = compileQuery(query, null, compiler);
+  const assigns = plan.columns.length === 0;
+  const work = async (transaction: Transaction | null): Promise<void> => {
+    const snapshot = session.openSnapshot(transaction);
+    let count = 0;
+    try {
+      const run = new Run(session, executor.activation, snapshot, executor.signal);
+      if (!assigns) sink.columns(plan.columns);
+      count = await deliver(executor, plan, run, assigns ? null : (row) => sink.row(row));
+    } finally {
+      session.closeSnapshot(snapshot);
+    }
+    session.rowCount = count;
+    sink.statementDone({ ...(session.options.nocount ? {} : { rowCount: count }), select: !assigns });
+  };
+  if (compiler.locks.size > 0) {
+    await inTransaction(executor, async (transaction) => {
+      await lockTables(executor, transaction, compiler.locks);
+      await work(transaction);
+    });
+    return;
+  }
+  if (
+    session.options.implicitTransactions &&
+    !session.currentTransaction &&
+    query.body.kind === "select" &&
+    query.body.from.length > 0
+  )
+    session.begin("", sink);
+  await work(session.currentTransaction);
+}
+
+/** Takes the rows of a plan one by one, giving others their turn; resolves to their number. */
+export async function deliver(
+  executor: Pick<Executor, "signal" | "session">,
+  plan: Plan,
+  run: Run,
+  take: ((row: Row) => void | Promise<void>) | null,
+): Promise<number> {
+  const { signal } = executor;
+  const limit = executor.session.options.rowCount;
+  let count = 0;
+  for (const row of plan.open(null, run)) {
+    if (signal.aborted) throw new Cancelled();
+    if (row === PAUSE) {
+      await run.breathe();
+      continue;
+    }
+    count++;
+    const slow = take?.(row);
+    if (slow) await slow;
+    if ((count & 127) === 0 && run.due()) await run.breathe();
+    if (limit > 0 && count >= limit) break;
+  }
+  if (signal.aborted) throw new Cancelled();
+  return count;
+}
+
+function intoOf(query: Query): (SelectCore & { into: NonNullable<SelectCore["into"]> }) | undefined {
+  let { body } = query;
+  while (body.kind === "set") body = body.left;
+  return body.kind === "select" && body.into
+    ? (body as SelectCore & { into: NonNullable<SelectCore["into"]> })
+    : undefined;
+}
+
+/** https://learn.microsoft.com/sql/t-sql/queries/select-into-clause-transact-sql */
+async function selectInto(
+  executor: Executor,
+  query: Query,
+  core: { into: NonNullable<SelectCore["into"]> },
+): Promise<void> {
+  const { session, sink } = executor;
+  const plan = compileQuery(query, new Scope(null), executor.compiler());
+  const identities = plan.columns.filter((column) => column.identity).length;
+  const columns = plan.columns.map((column, i) => newColumn(column, i, identities === 1));
+  await inTransaction(executor, async (transaction) => {
+    const table = makeTable(executor, core.into, columns, transaction);
+    const snapshot = session.openSnapshot(transaction);
+    transaction.command++;
+    try {
+      const run = new Run(session, executor.activation, snapshot, executor.signal);
+      session.rowCount = await deliver(executor, plan, run, (row) => put(table, row, transaction));
+    } finally {
+      session.closeSnapshot(snapshot);
+    }
+  });
+  sink.statementDone(session.options.nocount ? {} : { rowCount: session.rowCount, command: "insert" });
+}
+
+function put(table: Table, row: Row, transaction: Transaction): void {
+  table.columns.forEach((column, i) => {
+    if (row[i] === null && !column.nullable)
+      throw new SqlError(
+        515,
+        `Cannot insert the value NULL into column '${column.name}', table '${table.qualifiedName}'; column does not allow nulls. INSERT fails.`,
+        16,
+        2,
+      );
+    const { identity } = column;
+    const value = row[i];
+    if (identity && (typeof value === "number" || typeof value === "bigint") && BigInt(value) >= identity.next)
+      identity.next = BigInt(value) + identity.increment;
+  });
+  transaction.insert(table, row);
+}
+
+function newColumn(column: SourceColumn, place: number, keepIdentity: boolean): Column {
+  if (column.name === "")
+    throw new SqlError(
+      1038,
+      'An object or column name is missing or empty. For SELECT INTO statements, verify each column has a name. For other statements, look for empty alias names. Aliases defined as "" or [] are not allowed. Change the alias to a valid name.',
+      15,
+      5,
+    );
+  if (column.type.id === "timestamp") throw unsupported("SELECT INTO of a rowversion column");
+  return {
+    name: column.name,
+    columnId: place + 1,
+    type: column.type,
+    nullable: column.nullable,
+    ...(keepIdentity && column.identity ? { identity: { seed: 1n, increment: 1n, next: 1n } } : {}),
+  };
+}

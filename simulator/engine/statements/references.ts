@@ -1,0 +1,108 @@
+/** Foreign keys, looked at when a statement has made its changes. */
+import type { Row } from "../database.ts";
+import { SqlError } from "../session.ts";
+import { PENDING, type Range, type Table } from "../table.ts";
+import type { Transaction } from "../transactions.ts";
+import { hashKeyOf } from "../types/comparison.ts";
+import type { Value } from "../values.ts";
+import { type Changed, RowBusy } from "./changes.ts";
+
+type ForeignKey = Table["foreignKeys"][number];
+
+function constraintOf(key: ForeignKey) {
+  if (key.constraint.kind !== "foreign_key") throw new Error(`${key.name} is no foreign key`);
+  return key.constraint;
+}
+
+function referencedTable(table: Table, key: ForeignKey): Table | undefined {
+  const { references } = constraintOf(key);
+  const { parts } = references;
+  return table.database.findTable(
+    parts.length > 1 ? parts[parts.length - 2]! || "dbo" : "dbo",
+    parts[parts.length - 1]!,
+  );
+}
+
+function referencedColumns(parent: Table, key: ForeignKey): number[] {
+  const { referenced } = constraintOf(key);
+  if (referenced.length > 0) return referenced.map((name) => parent.columnIndex(name));
+  return parent.indexes.find((index) => index.primaryKey)?.columns.map(({ column }) => column) ?? [];
+}
+
+/** Rows written to a child table have their parents. */
+export function checkReferences(table: Table, transaction: Transaction, { written }: Changed): void {
+  for (const key of table.foreignKeys) {
+    const parent = referencedTable(table, key);
+    if (!parent) continue;
+    const columns = constraintOf(key).columns.map((name) => table.columnIndex(name));
+    const wanted = referencedColumns(parent, key);
+    for (const { before, after } of written) {
+      const values = columns.map((column) => after[column]!);
+      if (values.some((value) => value === null) || (before && sameValues(table, columns, before, after))) continue;
+      if (!exists(parent, wanted, values, transaction))
+        throw conflict("FOREIGN KEY", key, parent, wanted, before ? "UPDATE" : "INSERT");
+    }
+  }
+}
+
+/** Rows that are gone from a parent table, or have another key now, had no children. */
+export function checkReferenced(table: Table, transaction: Transaction, { written, deleted }: Changed): void {
+  if (deleted.length === 0 && written.every(({ before }) => before === null)) return;
+  for (const child of table.database.tables.values())
+    for (const key of child.foreignKeys) {
+      if (referencedTable(child, key) !== table) continue;
+      const wanted = referencedColumns(table, key);
+      const columns = constraintOf(key).columns.map((name) => child.columnIndex(name));
+      const check = (row: Row, statement: string) => {
+        const values = wanted.map((column) => row[column]!);
+        if (values.some((value) => value === null) || exists(table, wanted, values, transaction)) return;
+        if (exists(child, columns, values, transaction)) throw conflict("REFERENCE", key, child, columns, statement);
+      };
+      for (const row of deleted) check(row, "DELETE");
+      for (const { before, after } of written)
+        if (before && !sameValues(table, wanted, before, after)) check(before, "UPDATE");
+    }
+}
+
+function sameValues(table: Table, columns: number[], a: Row, b: Row): boolean {
+  return columns.every((column) => equal(table, column, a[column]!, b[column]!));
+}
+
+function equal(table: Table, column: number, a: Value, b: Value): boolean {
+  if (a === null || b === null) return a === b;
+  const { type } = table.columns[column]!;
+  const keyOf = hashKeyOf(type, type.collation ?? table.database.collation);
+  return keyOf(a) === keyOf(b);
+}
+
+/** Whether a row has the values, as this transaction sees it now; what others have not committed is waited for. */
+function exists(table: Table, columns: number[], values: Value[], transaction: Transaction): boolean {
+  const range: Range = {};
+  const index = table.indexes.find((candidate) =>
+    columns.every((column, i) => candidate.columns[i]?.column === column),
+  );
+  if (index) {
+    range.index = index;
+    range.prefix = values;
+  }
+  const next = table.cursor(range);
+  for (let found = next(); found; found = next()) {
+    const { entry } = found;
+    const fits = (row: Row | null) =>
+      row !== null && columns.every((column, i) => equal(table, column, row[column]!, values[i]!));
+    const foreign = entry.seq === PENDING && entry.owner !== transaction;
+    if (foreign && (fits(entry.row) || fits(entry.older?.row ?? null))) throw new RowBusy(entry.owner!);
+    if (!foreign && fits(entry.row)) return true;
+  }
+  return false;
+}
+
+function conflict(kind: string, key: ForeignKey, table: Table, columns: number[], statement: string): SqlError {
+  const column = columns.length === 1 ? `, column '${table.columns[columns[0]!]!.name}'` : "";
+  return new SqlError(
+    547,
+    `The ${statement} statement conflicted with the ${kind} constraint "${key.name}". The conflict occurred in database "${table.database.name}", table "${table.qualifiedName}"${column}.`,
+    16,
+    0,
+  );
+}

@@ -1,0 +1,529 @@
+/** CREATE TABLE, ALTER TABLE, CREATE INDEX. */
+import type { ColumnDefinition, TableConstraint } from "../../sql/ast.ts";
+import type { Column, Index, Row } from "../database.ts";
+import { unsupported } from "../errors.ts";
+import { newFrame } from "../expressions/compiled.ts";
+import { Compiler } from "../expressions/compiler.ts";
+import { Scope, sourceColumn } from "../expressions/scope.ts";
+import { findObject } from "../query/sources.ts";
+import { Activation } from "../run.ts";
+import { SqlError } from "../session.ts";
+import type { TableChange } from "../storage.ts";
+import type { Table } from "../table.ts";
+import type { Transaction } from "../transactions.ts";
+import { converter, textWidth } from "../types/conversion.ts";
+import { isBinary, isText, resolveType } from "../types/types.ts";
+import type { Value } from "../values.ts";
+import { duplicateKey, inTransaction, type Kind } from "./changes.ts";
+import type { Executor } from "./executor.ts";
+import { addConstraint, keyColumns, makeColumn, makeTable, nextIndexId, typeComputed } from "./new-table.ts";
+import { RowWriter } from "./row-writer.ts";
+
+export async function createTable(executor: Executor, statement: Kind<"create_table">): Promise<void> {
+  const { session, sink } = executor;
+  await inTransaction(executor, async (transaction) => {
+    const columns = columnsOf(
+      executor,
+      statement.name.parts[statement.name.parts.length - 1]!,
+      statement.columns,
+      statement.constraints,
+    );
+    const table = makeTable(executor, statement.name, columns, transaction);
+    complete(executor, table, statement.columns, statement.constraints);
+    if (!table.temporary) tell(executor, table, `CREATE TABLE ${table.qualifiedName}`, transaction);
+  });
+  session.rowCount = 0;
+  sink.statementDone({});
+}
+
+function columnsOf(
+  executor: Executor,
+  table: string,
+  definitions: ColumnDefinition[],
+  constraints: TableConstraint[],
+): Column[] {
+  const keys = new Set<string>();
+  for (const constraint of constraints)
+    if (constraint.kind === "primary_key") for (const { name } of constraint.columns) keys.add(name.toLowerCase());
+  for (const { name, constraints: own } of definitions)
+    if (own.some(({ kind }) => kind === "primary_key")) keys.add(name.toLowerCase());
+  const columns = definitions.map((definition, i) =>
+    makeColumn(definition, i + 1, keys.has(definition.name.toLowerCase()), table, executor.session),
+  );
+  const names = new Set<string>();
+  for (const { name } of columns) {
+    if (names.has(name.toLowerCase()))
+      throw new SqlError(
+        2705,
+        `Column names in each table must be unique. Column name '${name}' in table '${table}' is specified more than once.`,
+        16,
+        3,
+      );
+    names.add(name.toLowerCase());
+  }
+  if (columns.filter((column) => column.identity).length > 1)
+    throw new SqlError(
+      2744,
+      `Multiple identity columns specified for table '${table}'. Only one identity column per table is allowed.`,
+      16,
+      2,
+    );
+  return columns;
+}
+
+/** Constraints of the columns and of the table; a statement's own clustered key goes first. */
+export function complete(
+  executor: Executor,
+  table: Table,
+  definitions: ColumnDefinition[],
+  constraints: TableConstraint[],
+): void {
+  typeComputed(table, executor.session);
+  const all = [
+    ...definitions.flatMap(({ name, constraints: own }) => own.map((constraint) => ofColumn(constraint, name))),
+    ...constraints,
+  ];
+  const clusteredFirst = (constraint: TableConstraint) =>
+    "clustered" in constraint && constraint.clustered === true ? 0 : 1;
+  all.sort((a, b) => clusteredFirst(a) - clusteredFirst(b));
+  for (const constraint of all) addConstraint(table, constraint, executor.session);
+}
+
+/** A constraint written behind a column is about that column. */
+function ofColumn(constraint: TableConstraint, column: string): TableConstraint {
+  if ((constraint.kind === "primary_key" || constraint.kind === "unique") && constraint.columns.length === 0)
+    return { ...constraint, columns: [{ name: column, descending: false }] };
+  if (constraint.kind === "foreign_key" && constraint.columns.length === 0) return { ...constraint, columns: [column] };
+  return constraint;
+}
+
+/** Lets the hooks know of a DDL statement. */
+function tell(executor: Executor, table: Table, command: string, transaction: Transaction): void {
+  const { session } = executor;
+  for (const hook of table.database.hooks.onDdl) hook({ command, objectId: table.objectId, session, transaction });
+}
+
+function ownTable(executor: Executor, parts: string[]): Table {
+  const found = findObject(parts, executor.compiler());
+  if (found.kind !== "table")
+    throw new SqlError(
+      4902,
+      `Cannot find the object "${parts.join(".")}" because it does not exist or you do not have permissions.`,
+      16,
+      1,
+    );
+  const { table, database } = found;
+  const { session } = executor;
+  if (
+    !table.temporary &&
+    !session.login.sysadmin &&
+    !database.principals.allows(session.principalIn(database), "ALTER")
+  )
+    throw new SqlError(
+      1088,
+      `Cannot find the object "${parts.join(".")}" because it does not exist or you do not have permissions.`,
+      16,
+      13,
+    );
+  return table;
+}
+
+export async function createIndex(executor: Executor, statement: Kind<"create_index">): Promise<void> {
+  if (statement.where) throw unsupported("filtered indexes");
+  await inTransaction(executor, async (transaction) => {
+    const table = ownTable(executor, statement.table.parts);
+    if (table.indexes.some((index) => index.name.toLowerCase() === statement.name.toLowerCase()))
+      throw new SqlError(
+        1913,
+        `The operation failed because an index or statistics with name '${statement.name}' already exists on table '${table.qualifiedName}'.`,
+        16,
+        1,
+      );
+    await executor.session.lock(table, transaction, "X", executor.signal);
+    const index: Index = {
+      name: statement.name,
+      indexId: nextIndexId(table, statement.clustered),
+      unique: statement.unique,
+      clustered: statement.clustered,
+      primaryKey: false,
+      uniqueConstraint: false,
+      columns: keyColumns(table, statement.columns),
+      include: statement.include.map((name) => {
+        const column = table.columnIndex(name);
+        if (column < 0)
+          throw new SqlError(1911, `Column name '${name}' does not exist in the target table or view.`, 16, 1);
+        return column;
+      }),
+    };
+    install(table, index, transaction);
+    tell(executor, table, `CREATE INDEX ${index.name}`, transaction);
+  });
+  executor.sink.statementDone({});
+}
+
+function install(table: Table, index: Index, transaction: Transaction): void {
+  table.addIndex(index);
+  transaction.onRollback(() => table.dropIndex(index));
+  table.database.engine.schemaVersion++;
+  if (index.unique) refuseDuplicates(table, index);
+}
+
+function refuseDuplicates(table: Table, index: Index): void {
+  let last: Row | null = null;
+  const snapshot = { seq: Number.MAX_SAFE_INTEGER, transaction: null, dirty: true };
+  for (const row of table.rows(snapshot, { index })) {
+    if (last && table.sameKey(index, last, row)) {
+      const { message } = duplicateKey(table, index, row);
+      throw new SqlError(
+        1505,
+        `The CREATE UNIQUE INDEX statement terminated because a duplicate key was found for the object name '${table.qualifiedName}' and the index name '${index.name}'. ${message.slice(message.indexOf("The duplicate key"))}`,
+        16,
+        1,
+      );
+    }
+    last = row;
+  }
+}
+
+export async function alterTable(executor: Executor, statement: Kind<"alter_table">): Promise<void> {
+  const { session, sink } = executor;
+  const { action } = statement;
+  await inTransaction(executor, async (transaction) => {
+    const table = ownTable(executor, statement.name.parts);
+    await session.lock(table, transaction, "X", executor.signal);
+    for (const hook of table.database.hooks.beforeAlterTable) hook(table, session);
+    const undo = remember(table);
+    transaction.onRollback(undo);
+    const changes = alter(executor, table, action, transaction);
+    table.modifyDate = session.engine.now();
+    table.database.engine.schemaVersion++;
+    const command = `ALTER TABLE ${statement.name.parts.map((part) => `[${part}]`).join(".")} ${describe(statement)}`;
+    for (const change of changes)
+      for (const hook of table.database.hooks.afterAlterTable) hook({ table, command, session, transaction, change });
+    tell(executor, table, command, transaction);
+  });
+  session.rowCount = 0;
+  sink.statementDone({});
+}
+
+/** How to put a table's structure back as it is now. Its rows are put back by undoing their conversion. */
+function remember(table: Table): () => void {
+  const columns = table.columns.map((column) => ({ ...column }));
+  const { indexes, name } = table;
+  const checks = [...table.checks];
+  const foreignKeys = [...table.foreignKeys];
+  return () => {
+    table.columns = columns;
+    table.indexes = indexes;
+    table.name = name;
+    table.checks = checks;
+    table.foreignKeys = foreignKeys;
+    table.rebuild();
+    table.database.engine.schemaVersion++;
+  };
+}
+
+/** The statement in words, for cdc.ddl_history. */
+function describe({ action }: Kind<"alter_table">): string {
+  switch (action.kind) {
+    case "add":
+      return `ADD ${[...action.columns.map(({ name, type }) => (type ? `[${name}] ${typeNameText(type)}` : `[${name}]`)), ...action.constraints.map(({ kind }) => kind.toUpperCase())].join(", ")}`;
+    case "drop":
+      return `DROP ${[...action.columns.map((name) => `COLUMN [${name}]`), ...action.constraints.map((name) => `CONSTRAINT [${name}]`)].join(", ")}`;
+    case "alter_column":
+      return `ALTER COLUMN [${action.column}] ${typeNameText(action.type)}${action.nullable === undefined ? "" : action.nullable ? " NULL" : " NOT NULL"}`;
+    case "alter_column_masking":
+      return `ALTER COLUMN [${action.column}] ${action.mask === undefined ? "DROP MASKED" : `ADD MASKED WITH (FUNCTION = '${action.mask}')`}`;
+    case "other":
+      return action.text;
+  }
+}
+
+function typeNameText({ name, args }: { name: string; args: number[] }): string {
+  return args.length > 0 ? `${name}(${args.map((arg) => (arg === -1 ? "max" : arg)).join(", ")})` : name;
+}
+
+function alter(
+  executor: Executor,
+  table: Table,
+  action: Kind<"alter_table">["action"],
+  transaction: Transaction,
+): TableChange["change"][] {
+  switch (action.kind) {
+    case "add":
+      return add(executor, table, action, transaction);
+    case "drop":
+      return drop(table, action, transaction);
+    case "alter_column":
+      return alterColumn(executor, table, action, transaction);
+    case "alter_column_masking": {
+      const column = columnOf(table, action.column);
+      const before = { ...column };
+      const after = { ...column };
+      if (action.mask === undefined) delete after.masked;
+      else after.masked = action.mask;
+      table.columns = table.columns.map((other) => (other === column ? after : other));
+      table.schemaVersion++;
+      return [{ kind: "alter", before, after }];
+    }
+    case "other":
+      throw unsupported(`ALTER TABLE ${action.text}`);
+  }
+}
+
+function columnOf(table: Table, name: string): Column {
+  const column = table.columns[table.columnIndex(name)];
+  if (!column)
+    throw new SqlError(
+      4924,
+      `ALTER TABLE ALTER COLUMN failed because column '${name}' does not exist in table '${table.name}'.`,
+      16,
+      1,
+    );
+  return column;
+}
+
+/** Rewrites every row; undone by writing the old ones back. */
+function rewrite(table: Table, transaction: Transaction, convert: (row: Row) => Row): void {
+  const old = new Map<Row, Row>();
+  table.rebuild((row) => {
+    const made = convert(row);
+    old.set(made, row);
+    return made;
+  });
+  transaction.onRollback(() => table.rebuild((row) => old.get(row) ?? row));
+}
+
+function add(
+  executor: Executor,
+  table: Table,
+  action: { columns: ColumnDefinition[]; constraints: TableConstraint[] },
+  transaction: Transaction,
+): TableChange["change"][] {
+  const { session } = executor;
+  const changes: TableChange["change"][] = [];
+  if (action.columns.length > 0) {
+    let nextId = Math.max(table.lastColumnId, ...table.columns.map((column) => column.columnId)) + 1;
+    const added = action.columns.map((definition) => makeColumn(definition, nextId++, false, table.name, session));
+    for (const { name } of added)
+      if (table.columnIndex(name) >= 0)
+        throw new SqlError(
+          2705,
+          `Column names in each table must be unique. Column name '${name}' in table '${table.name}' is specified more than once.`,
+          16,
+          4,
+        );
+    const width = table.columns.length;
+    table.columns = [...table.columns, ...added];
+    table.lastColumnId = nextId - 1;
+    typeComputed(table, session);
+    fill(executor, table, width, action.columns, transaction);
+    changes.push({ kind: "add", columns: added });
+  }
+  const all = [
+    ...action.columns.flatMap(({ name, constraints }) => constraints.map((each) => ofColumn(each, name))),
+    ...action.constraints,
+  ];
+  for (const constraint of all) {
+    const { index } = addConstraint(table, constraint, session);
+    if (index?.unique) refuseDuplicates(table, index);
+    if (constraint.kind === "check") refuseViolations(executor, table, constraint);
+  }
+  if (changes.length === 0) changes.push({ kind: "other" });
+  return changes;
+}
+
+/** Values of new columns for the rows that are there: the default where the column takes no NULL or asks for it. */
+function fill(
+  executor: Executor,
+  table: Table,
+  from: number,
+  definitions: ColumnDefinition[],
+  transaction: Transaction,
+): void {
+  const { session } = executor;
+  const writer = new RowWriter(table, session);
+  executor.evaluating((run) => {
+    const frame = newFrame(1, null, run);
+    const added = table.columns.slice(from);
+    const values = added.map((column, i): Value => {
+      const wanted = !column.nullable || definitions[i]!.default?.withValues === true;
+      return wanted ? writer.defaultOf(from + i, frame) : null;
+    });
+    const version = added.findIndex((column) => column.type.id === "timestamp");
+    const identity = added.findIndex((column) => column.identity);
+    rewrite(table, transaction, (row) => {
+      const made = [...row, ...values];
+      if (version >= 0) made[from + version] = session.engine.nextRowVersion();
+      if (identity >= 0) {
+        const { identity: counter, type } = added[identity]!;
+        made[from + identity] = type.id === "bigint" ? counter!.next : Number(counter!.next);
+        counter!.next += counter!.increment;
+      }
+      const missing = added.findIndex((column, i) => !column.nullable && !column.computed && made[from + i] === null);
+      if (missing >= 0)
+        throw new SqlError(
+          4901,
+          `ALTER TABLE only allows columns to be added that can contain nulls, or have a DEFAULT definition specified, or the column being added is an identity or timestamp column, or alternatively if none of the previous conditions are satisfied the table must be empty to allow addition of this column. Column '${added[missing]!.name}' cannot be added to non-empty table '${table.name}' because it does not satisfy these conditions.`,
+          16,
+          1,
+        );
+      writer.compute(made, run);
+      return made;
+    });
+  });
+}
+
+function refuseViolations(executor: Executor, table: Table, constraint: TableConstraint & { kind: "check" }): void {
+  const { session } = executor;
+  const scope = new Scope(null);
+  scope.add({ slot: scope.slots++, parts: [table.schema, table.name], columns: table.columns.map(sourceColumn) });
+  const test = new Compiler(session, new Activation(null, "check"), table.database).condition(constraint.test, scope);
+  executor.evaluating((run) => {
+    const frame = newFrame(1, null, run);
+    for (const row of table.rows({ ...run.snapshot, transaction: session.currentTransaction })) {
+      frame.rows[0] = row;
+      if (test(frame) === false)
+        throw new SqlError(
+          547,
+          `The ALTER TABLE statement conflicted with the CHECK constraint "${constraint.name ?? ""}". The conflict occurred in database "${table.database.name}", table "${table.qualifiedName}".`,
+          16,
+          0,
+        );
+    }
+  });
+}
+
+function drop(
+  table: Table,
+  action: { columns: string[]; constraints: string[]; ifExists: boolean },
+  transaction: Transaction,
+): TableChange["change"][] {
+  for (const name of action.constraints) dropConstraint(table, name, action.ifExists);
+  const places: number[] = [];
+  for (const name of action.columns) {
+    const place = table.columnIndex(name);
+    if (place < 0) {
+      if (action.ifExists) continue;
+      throw new SqlError(
+        4924,
+        `ALTER TABLE DROP COLUMN failed because column '${name}' does not exist in table '${table.name}'.`,
+        16,
+        1,
+      );
+    }
+    refuseDependents(table, place);
+    places.push(place);
+  }
+  if (places.length === 0) return [{ kind: "other" }];
+  const dropped = places.map((place) => table.columns[place]!);
+  const moved = table.columns.map((_, i) => i - places.filter((place) => place < i).length);
+  table.lastColumnId = Math.max(table.lastColumnId, ...table.columns.map((column) => column.columnId));
+  table.columns = table.columns.filter((_, i) => !places.includes(i));
+  table.indexes = table.indexes.map((index) => ({
+    ...index,
+    columns: index.columns.map(({ column, descending }) => ({ column: moved[column]!, descending })),
+    include: index.include.map((column) => moved[column]!),
+  }));
+  rewrite(table, transaction, (row) => row.filter((_, i) => !places.includes(i)));
+  return [{ kind: "drop", columns: dropped }];
+}
+
+function refuseDependents(table: Table, place: number): void {
+  const column = table.columns[place]!;
+  const index = table.indexes.find(
+    ({ columns, include }) => columns.some((key) => key.column === place) || include.includes(place),
+  );
+  const mentions = (text: string) =>
+    new RegExp(`(^|[^\\w@#$])\\[?${column.name.replace(/[^\w]/g, "\\$&")}\\]?($|[^\\w@#$])`, "i").test(text);
+  const check = table.checks.find(({ text }) => mentions(text));
+  const dependent =
+    index?.name ??
+    column.default?.name ??
+    check?.name ??
+    table.columns.find((other) => other.computed && mentions(other.computed.text))?.name;
+  if (dependent === undefined) return;
+  throw new SqlError(
+    5074,
+    `The ${index ? (index.primaryKey || index.uniqueConstraint ? "object" : "index") : "object"} '${dependent}' is dependent on column '${column.name}'.`,
+    16,
+    1,
+  );
+}
+
+function dropConstraint(table: Table, name: string, ifExists: boolean): void {
+  const wanted = name.toLowerCase();
+  const same = (other: { name: string }) => other.name.toLowerCase() === wanted;
+  const index = table.indexes.find((other) => (other.primaryKey || other.uniqueConstraint) && same(other));
+  const column = table.columns.find((other) => other.default && same(other.default));
+  if (index) table.dropIndex(index);
+  else if (column) delete column.default;
+  else if (table.checks.some(same)) table.checks = table.checks.filter((other) => !same(other));
+  else if (table.foreignKeys.some(same)) table.foreignKeys = table.foreignKeys.filter((other) => !same(other));
+  else if (!ifExists) throw new SqlError(3728, `'${name}' is not a constraint.`, 16, 1);
+  table.schemaVersion++;
+}
+
+function alterColumn(
+  executor: Executor,
+  table: Table,
+  action: Kind<"alter_table">["action"] & { kind: "alter_column" },
+  transaction: Transaction,
+): TableChange["change"][] {
+  const before = columnOf(table, action.column);
+  const place = table.columns.indexOf(before);
+  if (before.computed)
+    throw new SqlError(4928, `Cannot alter column '${before.name}' because it is 'COMPUTED'.`, 16, 1);
+  const type = resolveType(action.type);
+  const keyed = table.indexes.some((index) => index.columns.some(({ column }) => column === place));
+  const sameKind =
+    type.id === before.type.id &&
+    (type.length === undefined || type.length === -1 || type.length >= (before.type.length ?? 0));
+  if (keyed && !sameKind) refuseDependents(table, place);
+  const after: Column = { ...before, type, nullable: action.nullable ?? true };
+  const inPrimaryKey = table.indexes.some(
+    (index) => index.primaryKey && index.columns.some(({ column }) => column === place),
+  );
+  if (inPrimaryKey) after.nullable = false;
+  const convert = converter(before.type, type, {
+    dateFormat: executor.session.options.dateFormat,
+    collation: table.database.collation,
+  });
+  const limit = type.length ?? -1;
+  table.columns = table.columns.map((column) => (column === before ? after : column));
+  rewrite(table, transaction, (row) => {
+    const value = row[place]!;
+    if (value === null) {
+      if (after.nullable) return row.slice();
+      throw new SqlError(
+        515,
+        `Cannot insert the value NULL into column '${after.name}', table '${table.database.name}.${table.qualifiedName}'; column does not allow nulls. UPDATE fails.`,
+        16,
+        2,
+      );
+    }
+    if (
+      limit !== -1 &&
+      typeof value === "string" &&
+      isText(type) &&
+      textWidth(value.trimEnd(), type, table.database.collation) > limit
+    )
+      throw new SqlError(
+        2628,
+        `String or binary data would be truncated in table '${table.database.name}.${table.qualifiedName}', column '${after.name}'. Truncated value: '${value.slice(0, limit)}'.`,
+        16,
+        1,
+      );
+    if (limit !== -1 && Buffer.isBuffer(value) && isBinary(type) && value.length > limit)
+      throw new SqlError(
+        2628,
+        `String or binary data would be truncated in table '${table.database.name}.${table.qualifiedName}', column '${after.name}'. Truncated value: ''.`,
+        16,
+        1,
+      );
+    const made = row.slice();
+    made[place] = convert ? convert(value) : value;
+    return made;
+  });
+  return [{ kind: "alter", before, after }];
+}

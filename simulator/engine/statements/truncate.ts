@@ -1,0 +1,56 @@
+/** TRUNCATE TABLE: all rows at once, and the identity back to its seed. */
+import { findObject } from "../query/sources.ts";
+import { SqlError } from "../session.ts";
+import { inTransaction, type Kind } from "./changes.ts";
+import type { Executor } from "./executor.ts";
+
+export async function truncateTable(executor: Executor, statement: Kind<"truncate">): Promise<void> {
+  const { session, sink } = executor;
+  const { parts } = statement.name;
+  await inTransaction(executor, async (transaction) => {
+    const found = findObject(parts, executor.compiler());
+    const { database } = found;
+    if (found.kind !== "table")
+      throw new SqlError(4708, `Could not truncate object '${parts.join(".")}' because it is not a table.`, 16, 1);
+    const { table } = found;
+    if (
+      !table.temporary &&
+      !session.login.sysadmin &&
+      !database.principals.allows(session.principalIn(database), "ALTER")
+    )
+      throw new SqlError(
+        1088,
+        `Cannot find the object "${parts.join(".")}" because it does not exist or you do not have permissions.`,
+        16,
+        7,
+      );
+    for (const hook of database.hooks.beforeTruncate) hook(table, session);
+    for (const other of database.tables.values())
+      for (const { constraint } of other.foreignKeys)
+        if (
+          other !== table &&
+          constraint.kind === "foreign_key" &&
+          constraint.references.parts.at(-1)!.toLowerCase() === table.name.toLowerCase()
+        )
+          throw new SqlError(
+            4712,
+            `Cannot truncate table '${parts.join(".")}' because it is being referenced by a FOREIGN KEY constraint.`,
+            16,
+            1,
+          );
+    await session.lock(table, transaction, "X", executor.signal);
+    const rows = table.takeAll();
+    const count = table.rowCount;
+    table.rowCount = 0;
+    const identity = table.columns.find((column) => column.identity)?.identity;
+    const next = identity?.next ?? 0n;
+    if (identity) identity.next = identity.seed;
+    transaction.onRollback(() => {
+      table.restore(rows);
+      table.rowCount = count;
+      if (identity) identity.next = next;
+    });
+  });
+  session.rowCount = 0;
+  sink.statementDone({});
+}
