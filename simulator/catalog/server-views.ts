@@ -94,20 +94,23 @@ export function registerServerViews(engine: Engine): void {
     view("sys", "dm_exec_sessions", SESSION, ({ engine: server }) =>
       [...server.sessions.values()].map((session) => sessionRow(server, session)),
     ),
-    view("sys", "dm_exec_requests", REQUEST, ({ session, now }) => [
-      {
-        session_id: session.spid,
-        start_time: toDatetime(engine, now()),
-        status: "running",
-        command: "SELECT",
-        database_id: session.currentDatabase.id,
-        user_id: 1,
-        blocking_session_id: 0,
-        open_transaction_count: session.currentTransaction ? 1 : 0,
-        open_resultset_count: 1,
-        transaction_id: session.currentTransaction?.id ?? 0n,
-      },
-    ]),
+    view("sys", "dm_exec_requests", REQUEST, (context) => {
+      const { session } = context;
+      return [
+        {
+          session_id: session.spid,
+          start_time: toDatetime(engine, context.now()),
+          status: "running",
+          command: "SELECT",
+          database_id: session.currentDatabase.id,
+          user_id: 1,
+          blocking_session_id: 0,
+          open_transaction_count: session.currentTransaction ? 1 : 0,
+          open_resultset_count: 1,
+          transaction_id: session.currentTransaction?.id ?? 0n,
+        },
+      ];
+    }),
     view("sys", "dm_exec_connections", CONNECTION, ({ engine: server }) =>
       [...server.sessions.values()].map((session) => ({
         session_id: session.spid,

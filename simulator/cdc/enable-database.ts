@@ -72,13 +72,28 @@ export function installHooks(cdc: CdcDatabase): void {
     );
   });
   hooks.beforeTrackedWrite.push(refuseLongValues);
+  // A statement that changes several columns is one entry of the history: its first change logs it.
+  let altering: Table | null = null;
   hooks.beforeAlterTable.push((table, session) => {
-    if (!cdc.tracked(table)) return;
+    altering = cdc.tracked(table) ? table : null;
+    if (!altering) return;
     const forget = cdc.layouts.changing(table, database.lsn.current);
     session.currentTransaction?.onRollback(forget);
   });
-  hooks.afterAlterTable.push(({ table, command, transaction }) => {
-    if (cdc.tracked(table)) transaction.logDdl(table, command, database.engine.now());
+  hooks.afterAlterTable.push(({ table, command, transaction, change }) => {
+    if (!cdc.tracked(table)) return;
+    if (change.kind === "rename")
+      throw new SqlError(4928, `Cannot alter column '${change.before}' because it is 'REPLICATED'.`);
+    const lost = lostIndex(cdc, table);
+    if (lost) throw cdcError(22979, lost, table.name);
+    if (change.kind === "other" || altering !== table) return;
+    altering = null;
+    transaction.logDdl(table, command, database.engine.now());
+  });
+  hooks.onDdl.push(({ objectId }) => {
+    const table = database.tables.get(objectId);
+    const lost = table && cdc.tracked(table) ? lostIndex(cdc, table) : undefined;
+    if (lost) throw cdcError(22983, lost, table!.name);
   });
   hooks.beforeDropTable.push((table, session) => {
     if (!cdc.tracked(table)) return;
@@ -92,6 +107,15 @@ export function installHooks(cdc: CdcDatabase): void {
     for (const instance of cdc.instances())
       if (instance.sourceObjectId === table.objectId) dropInstance(context, cdc, instance);
   });
+}
+
+/** The index that tells an instance's rows apart, if the table no longer has it. */
+function lostIndex(cdc: CdcDatabase, table: Table): string | undefined {
+  const names = new Set(table.indexes.map((index) => index.name.toLowerCase()));
+  for (const { sourceObjectId, indexName } of cdc.instances())
+    if (sourceObjectId === table.objectId && indexName !== null && !names.has(indexName.toLowerCase()))
+      return indexName;
+  return undefined;
 }
 
 const LARGE = new Set(["text", "ntext", "image", "xml"]);

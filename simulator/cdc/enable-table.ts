@@ -143,13 +143,14 @@ function capturedColumns(request: EnableTable, source: Table, key: Index | undef
 }
 
 /** An existing role, database's or server's, or a new one of that name. */
-function gatingRole({ database, now }: EngineContext, name: string | null): string | null {
+function gatingRole(context: EngineContext, name: string | null): string | null {
+  const { database } = context;
   if (name === null) return null;
   const trimmed = name.trimEnd();
   if (trimmed.length > 128) throw cdcError(22938, trimmed);
   const known = database.principals.find(trimmed);
   if (known) return known.name;
-  return database.principals.create(trimmed, "role", now()).name;
+  return database.principals.create(trimmed, "role", context.now()).name;
 }
 
 interface Description {

@@ -182,7 +182,7 @@ test("columns added later are not captured, dropped ones turn NULL, and both are
       command,
       session: f.context.session,
       transaction: work.transaction,
-      change: { kind: "other" },
+      change: { kind: "add", columns: [] },
     });
     work.transaction.commit(f.engine.now());
     f.context.session.currentTransaction = null;
