@@ -10,11 +10,11 @@
  * A change of a clustered key is the end of one entry and the beginning of another.
  */
 
-import { compareNullable, comparerOf } from "./comparison.ts";
 import type { Column, Index, Row, TableSchema } from "./database.ts";
 import { type Cursor, type Item, OrderedPages, type Probe } from "./ordered-pages.ts";
 import type { Database } from "./storage.ts";
 import type { Transaction } from "./transactions.ts";
+import { compareNullable, comparerOf } from "./types/comparison.ts";
 import type { Value } from "./values.ts";
 
 export const PENDING = Number.POSITIVE_INFINITY;
@@ -94,6 +94,8 @@ export class Table implements TableSchema {
   temporary = false;
   /** Rises with every change of columns, indexes or constraints: compiled statements hold it. */
   schemaVersion = 0;
+  /** The highest column_id that was ever given. */
+  lastColumnId = 0;
   #nextEntry = 1;
   #clustered: { definition: Index | null; comparers: ((a: Value, b: Value) => number)[]; entries: OrderedPages<Entry> };
   #others: StoredIndex[] = [];

@@ -7,8 +7,8 @@
  * differs from SQL Server's in the weights of punctuation.
  * Uniqueidentifier: the last six bytes weigh most (https://learn.microsoft.com/sql/connect/ado-net/sql/compare-guid-uniqueidentifier-values).
  */
-import { type Collation, collationOf } from "./collations.ts";
-import { Decimal, type SqlType, Temporal, type Value, type Variant } from "./values.ts";
+import { type Collation, collationOf } from "../collations.ts";
+import { Decimal, type SqlType, Temporal, type Value, type Variant } from "../values.ts";
 
 export type Comparer = (a: NonNullable<Value>, b: NonNullable<Value>) => number;
 export type HashKey = string | number | bigint | boolean;
@@ -163,20 +163,21 @@ export function foldOf(collation: Collation): (text: string) => string {
 }
 
 function makeFold(collation: Collation): (text: string) => string {
-  if (collation.binary || (collation.caseSensitive && collation.accentSensitive && collation.widthSensitive))
-    return trimBlanks;
+  const fold = foldCharacters(collation);
+  return (text) => fold(trimBlanks(text));
+}
+
+/** The same without cutting off trailing blanks, for LIKE. */
+export function foldCharacters(collation: Collation): (text: string) => string {
+  if (collation.binary) return (text) => text;
   const width = collation.widthSensitive ? (text: string) => text : foldWidth;
   const accents = collation.accentSensitive
     ? (text: string) => text
     : (text: string) => text.normalize("NFD").replace(/\p{Mn}+/gu, "");
   const cases = collation.caseSensitive ? (text: string) => text : (text: string) => text.toUpperCase().toLowerCase();
   return (text) => {
-    const trimmed = trimBlanks(text);
-    return isAscii(trimmed)
-      ? collation.caseSensitive
-        ? trimmed
-        : trimmed.toLowerCase()
-      : cases(accents(width(trimmed)));
+    if (isAscii(text)) return collation.caseSensitive ? text : text.toLowerCase();
+    return cases(accents(width(text)));
   };
 }
 
