@@ -65,7 +65,7 @@ export async function runDemo(options: DemoOptions, out: NodeJS.WriteStream): Pr
 
   const simulator = await SqlServerSimulator.start({ captureInterval: 50 });
   cleanup.defer(() => simulator.close());
-  const writer = await Writer.connect(simulator.connectionString);
+  const writer = await Writer.connect(simulator.host, simulator.port, simulator.password);
   cleanup.defer(() => writer.close());
   for (const sql of SETUP) await writer.execute(sql);
   display.line(
@@ -95,6 +95,8 @@ export async function runDemo(options: DemoOptions, out: NodeJS.WriteStream): Pr
 
   const queue = await openTransport({ type: "embedded", path: join(dir, ".dstream", "queue.db") }, silent);
   cleanup.defer(() => queue.close());
+  // The demo asks for its counts before either process has made it.
+  await queue.ensure({ kind: "queue", name: QUEUE });
   const topics = TABLES.map((table) => destinationName({ host: "127.0.0.1", database: DATABASE, ...table }));
   const consumer = new Consumer(queue, topics, display);
   const consuming = consumer.run(stop.signal);

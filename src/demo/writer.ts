@@ -1,7 +1,6 @@
 /** Runs the workload over TDS, as an application would, at a given pace. */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ConnectionConfiguration } from "tedious";
 import { Connection, Request } from "tedious";
 import type { Workload } from "./workload.ts";
 
@@ -14,8 +13,12 @@ export class Writer {
     this.#connection = connection;
   }
 
-  static async connect(config: ConnectionConfiguration): Promise<Writer> {
-    const connection = new Connection(config);
+  static async connect(host: string, port: number, password: string): Promise<Writer> {
+    const connection = new Connection({
+      server: host,
+      authentication: { type: "default", options: { userName: "sa", password } },
+      options: { port, encrypt: false, appName: "dstream demo workload", requestTimeout: 0 },
+    });
     await new Promise<void>((resolve, reject) => connection.connect((error) => (error ? reject(error) : resolve())));
     return new Writer(connection);
   }
