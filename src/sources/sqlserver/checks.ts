@@ -136,7 +136,7 @@ async function checkCheckpoints(
   const may = (what: string) => `HAS_PERMS_BY_NAME(${quoteText(quoted)}, N'OBJECT', N'${what}')`;
   const [row] = await context.ask(
     `SELECT OBJECT_ID(${quoteText(quoted)}), ${may("SELECT")}, ${may("INSERT")}, ${may("UPDATE")}, ` +
-      `HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'CREATE TABLE'), HAS_PERMS_BY_NAME(${quoteText(quoteName(schema))}, N'SCHEMA', N'ALTER')`,
+      `HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'CREATE TABLE'), HAS_PERMS_BY_NAME(${quoteText(schema)}, N'SCHEMA', N'ALTER')`,
   );
   const [id, select, insert, update, create, alter] = row!;
   const user = quoteName(context.user);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { afterTransaction, beforeTransaction, comparePositions, parseLsn } from "../../../src/change/position.ts";
+import { afterTransaction, comparePositions } from "../../../src/change/position.ts";
 import { GapError, HistoryError, SourceError } from "../../../src/errors.ts";
 import { brief, firstTable, maximum, never, parse, readerFromStart, readOnce, readToEnd, World } from "./world.ts";
 
@@ -52,7 +52,11 @@ test("a batch of one row at a time, resumed by a new reader each time, loses and
   const table = await firstTable(source);
   const upTo = await maximum(source);
   const whole = await readToEnd(await readerFromStart(source, table), upTo);
-  assert.equal(whole.messages.length, 20 + 20 + 40 + 10);
+  const [[changes]] = (await world.sql("SELECT COUNT(*) FROM cdc.dbo_Persons_CT WHERE __$operation <> 3")) as [
+    [number],
+  ];
+  assert.equal(whole.messages.length, changes);
+  assert.ok(changes > 50);
   let checkpoint = { position: await source.start(table, never), commitTime: null as string | null };
   const ids: string[] = [];
   for (let more = true; more; ) {
@@ -266,24 +270,32 @@ test("a table whose capture was switched off stops with advice, and the others g
   assert.ok((await source.changed([{ table: cars, after }], upTo, never)).includes(cars));
 });
 
-test("an instance that the capture job has not processed is waited for", async () => {
+test("an instance that the capture job has not reached is waited for", async () => {
   await using world = await World.open();
   world.cdc.stop();
   await world.persons();
   await world.sql("INSERT INTO Persons VALUES (1, N'a', NULL)");
   const source = world.source(["Persons"]);
   const table = await firstTable(source);
-  const from = { position: beforeTransaction(parseLsn("00000000000000000001")!), commitTime: null };
-  const reader = source.reader(table, from);
-  const upTo = "ffffffff000000000000";
-  const waiting = await readOnce(reader, upTo);
-  assert.deepEqual([waiting.messages, waiting.more, waiting.position], [[], false, from.position]);
-  await assert.rejects(source.start(table, never), (error: SourceError) => error.scope === "unavailable");
-  world.cdc.start();
+  const reader = await readerFromStart(source, table);
+  const waiting = await readOnce(reader, "ffffffff000000000000");
+  assert.deepEqual([waiting.messages, waiting.more], [[], false]);
   world.cdc.run();
+  assert.deepEqual(brief((await readToEnd(reader, await maximum(source))).messages), ["Insert 1 a "]);
+});
+
+test("an instance without a start LSN is waited for", async () => {
+  await using world = await World.open();
+  await world.persons();
+  await world.sql("INSERT INTO Persons VALUES (1, N'a', NULL)");
+  const source = world.source(["Persons"]);
+  const table = await firstTable(source);
+  const from = { position: await source.start(table, never), commitTime: null };
+  await world.sql("UPDATE cdc.change_tables SET start_lsn = NULL");
   const fresh = world.source(["Persons"]);
-  const { messages } = await readToEnd(await readerFromStart(fresh, await firstTable(fresh)), await maximum(fresh));
-  assert.deepEqual(brief(messages), ["Insert 1 a "]);
+  const waiting = await readOnce(fresh.reader(table, from), await maximum(fresh));
+  assert.deepEqual([waiting.messages, waiting.more, waiting.position], [[], false, from.position]);
+  await assert.rejects(fresh.start(table, never), (error: SourceError) => error.scope === "unavailable");
 });
 
 test("positions never run backwards when an older maximum is read to", async () => {

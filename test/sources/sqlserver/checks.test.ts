@@ -66,7 +66,7 @@ test("what change data capture does not show by itself is warned about", async (
   await world.capture("T");
   const found = await findings(world, ["T"]);
   has(found, /^warning table dbo\.T: .*collation.*name \(Greek_CI_AS\)/);
-  has(found, /^warning table dbo\.T: .*65536 bytes to note.* max text repl size/);
+  has(found, /^warning table dbo\.T: .*65536 bytes to note.*max text repl size/);
   has(found, /^info table dbo\.T: It has no primary key/);
 });
 
@@ -83,6 +83,32 @@ test("a retention of a few hours, two instances, a stopped capture job", async (
   has(found, /^warning clean-up job: Changes are kept for 120 minutes/);
   has(found, /^info table dbo\.Persons: It has two capture instances: dbo_Persons .*dbo_Persons_v2/);
   has(found, /^warning capture job: It has captured nothing since 2026-11-21 10:00/);
+});
+
+test("a reader outside of the gating role is told to be made a member", async () => {
+  await using world = await World.open();
+  await world.sql("CREATE TABLE dbo.Persons (ID int NOT NULL PRIMARY KEY)");
+  await world.sql(
+    "EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'Persons', @role_name = N'cdc_reader'",
+  );
+  await world.sql("CREATE LOGIN reader WITH PASSWORD = N'Reader!123'; CREATE USER reader FOR LOGIN reader");
+  await world.sql("GRANT SELECT ON SCHEMA::cdc TO reader; GRANT SELECT ON dbo.Persons TO reader");
+  const target = parseConnectionString(
+    `sqlserver://reader:Reader!123@${world.simulator.address}?database=TestDB&encrypt=false`,
+  );
+  const options = { tables: [pattern("Persons")], ingestQueue: "q", logger: silent };
+  const lines = async () => {
+    const source = new SqlServerSource({ target, ...options });
+    const found = await source.check();
+    await source.close();
+    return found.map(({ severity, subject, message, fix }) => `${severity} ${subject}: ${message} | ${fix}`);
+  };
+  has(
+    await lines(),
+    /^error table dbo\.Persons: reader is not in cdc_reader.*ALTER ROLE \[cdc_reader\] ADD MEMBER \[reader\]/,
+  );
+  await world.sql("ALTER ROLE cdc_reader ADD MEMBER reader");
+  has(await lines(), /^ok table dbo\.Persons/);
 });
 
 test("a reader that lacks permissions is told the GRANTs", async () => {
@@ -103,4 +129,6 @@ test("a reader that lacks permissions is told the GRANTs", async () => {
   const found = await lines();
   has(found, /^error checkpoint table cdc_offsets: .*GRANT CREATE TABLE TO \[reader\]/);
   has(found, /^ok table dbo\.Persons/);
+  await world.sql("ALTER TABLE dbo.Persons ALTER COLUMN LastName ADD MASKED WITH (FUNCTION = 'default()')");
+  has(await lines(), /^warning table dbo\.Persons: reader gets masked values for LastName.*GRANT UNMASK TO \[reader\]/);
 });
