@@ -5,9 +5,12 @@
  * Language Modifications")
  */
 import { type Column, type LoggedTransaction, lsnToBuffer } from "../engine/database.ts";
+import { SqlError } from "../engine/session.ts";
 import type { Database } from "../engine/storage.ts";
 import type { SystemTransaction } from "../engine/transactions.ts";
-import { convertValue } from "../engine/types/conversion.ts";
+import { isText } from "../engine/types/comparison.ts";
+import { convertValue, textWidth } from "../engine/types/conversion.ts";
+import type { Value } from "../engine/values.ts";
 import { capturedType } from "./captured-row.ts";
 import type { CaptureInstance, CdcTables } from "./instances.ts";
 import type { Layouts } from "./layouts.ts";
@@ -72,11 +75,29 @@ function retype(
 ): void {
   const at = LEADING_COLUMNS + ordinal - 1;
   const { changeTable } = instance;
+  const { collation, name: database } = changeTable.database;
   const from = changeTable.columns[at]!;
   const to = { ...from, type: capturedType(source.type) };
-  for (const row of changeTable.rows(system.snapshot)) convertValue(row[at]!, from.type, to.type);
+  const convert = (value: Value): Value => convertValue(value, from.type, to.type, { collation, implicit: true });
+  const room = to.type.length ?? -1;
+  for (const row of changeTable.rows(system.snapshot)) {
+    const value = row[at]!;
+    convert(value);
+    const text = typeof value === "string" && isText(to.type) && room >= 0;
+    if (
+      text
+        ? textWidth(value.trimEnd(), to.type, collation) > room
+        : Buffer.isBuffer(value) && room >= 0 && value.length > room
+    )
+      throw new SqlError(
+        2628,
+        `String or binary data would be truncated in table '${database}.${changeTable.qualifiedName}', column '${from.name}'. Truncated value: '${text ? (value as string).slice(0, room) : ""}'.`,
+        16,
+        1,
+      );
+  }
   changeTable.columns = changeTable.columns.map((column, i) => (i === at ? to : column));
-  changeTable.rebuild((row) => row.map((value, i) => (i === at ? convertValue(value, from.type, to.type) : value)));
+  changeTable.rebuild((row) => row.map((value, i) => (i === at ? convert(value) : value)));
   for (const { entry, row } of tables.capturedColumns.entries(system.snapshot)) {
     if (row[0] !== instance.objectId || row[4] !== ordinal) continue;
     const retyped = [...row];
