@@ -6,7 +6,7 @@
 import type { Engine, EngineContext } from "../engine/engine.ts";
 import type { Table } from "../engine/table.ts";
 import type { ReferentialAction } from "../sql/ast.ts";
-import { emptyView, type RowObject, view } from "./define.ts";
+import { emptyView, type RowObject, stateView, view } from "./define.ts";
 import { type CatalogObject, databaseObjects, defaultObjectId, objectRow } from "./objects.ts";
 
 const INDEX = `object_id int!, name sysname, index_id int!, type tinyint!, type_desc nvarchar(60), is_unique bit, data_space_id int,
@@ -229,8 +229,8 @@ export function registerConstraintViews(engine: Engine): void {
        xml_compression_desc varchar(3)`,
       partitionRows,
     ),
-    view(
-      "sys",
+    stateView(
+      "DATABASE",
       "dm_db_partition_stats",
       `partition_id bigint, object_id int!, index_id int!, partition_number int!, in_row_data_page_count bigint,
        in_row_used_page_count bigint, in_row_reserved_page_count bigint, lob_used_page_count bigint,

@@ -7,7 +7,7 @@ import type {
   SystemTableFunction,
   SystemView,
 } from "../engine/registry.ts";
-import type { ResultColumn, ResultSink } from "../engine/session.ts";
+import { type ResultColumn, type ResultSink, SqlError } from "../engine/session.ts";
 import type { SqlType, TypeId, Value } from "../engine/values.ts";
 
 export type RowObject = Record<string, Value>;
@@ -82,6 +82,26 @@ export function view(
       for (const object of rows(context)) yield rowOf(columns, object);
     },
   };
+}
+
+/**
+ * A dynamic management view: error 262 without VIEW DATABASE STATE, or 300 without VIEW SERVER STATE, which sysadmins have.
+ * https://learn.microsoft.com/sql/relational-databases/system-dynamic-management-views/system-dynamic-management-views
+ */
+export function stateView(
+  scope: "DATABASE" | "SERVER",
+  name: string,
+  spec: string,
+  rows: (context: EngineContext) => Iterable<RowObject>,
+): SystemView<EngineContext> {
+  return view("sys", name, spec, (context) => {
+    const { database, session } = context;
+    if (scope === "SERVER" && !session.login.sysadmin)
+      throw new SqlError(300, "VIEW SERVER STATE permission was denied on object 'server', database 'master'.", 14, 1);
+    if (!database.principals.allows(session.principalIn(database), "VIEW DATABASE STATE"))
+      throw new SqlError(262, `VIEW DATABASE STATE permission was denied in database '${database.name}'.`, 14, 1);
+    return rows(context);
+  });
 }
 
 /** A view that the simulator has nothing to show in. */

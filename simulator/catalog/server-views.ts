@@ -7,7 +7,7 @@ import type { Engine } from "../engine/engine.ts";
 import { fitTemporal, fromDate, withOffset } from "../engine/types/temporal.ts";
 import type { Session } from "../engine/user-session.ts";
 import type { Temporal } from "../engine/values.ts";
-import { emptyView, type RowObject, view } from "./define.ts";
+import { emptyView, type RowObject, stateView, view } from "./define.ts";
 
 function dateTimeOffset(engine: Engine, instant: Date): Temporal {
   const offset = engine.timeZone.offsetAt(instant.getTime());
@@ -91,10 +91,13 @@ const CONNECTION = `session_id int, most_recent_session_id int, connect_time dat
 
 export function registerServerViews(engine: Engine): void {
   const views = [
-    view("sys", "dm_exec_sessions", SESSION, ({ engine: server }) =>
-      [...server.sessions.values()].map((session) => sessionRow(server, session)),
+    // Without VIEW SERVER STATE one sees one's own session.
+    view("sys", "dm_exec_sessions", SESSION, ({ engine: server, session: own }) =>
+      [...server.sessions.values()]
+        .filter((session) => own.login.sysadmin || session === own)
+        .map((session) => sessionRow(server, session)),
     ),
-    view("sys", "dm_exec_requests", REQUEST, (context) => {
+    stateView("SERVER", "dm_exec_requests", REQUEST, (context) => {
       const { session } = context;
       return [
         {
@@ -111,7 +114,7 @@ export function registerServerViews(engine: Engine): void {
         },
       ];
     }),
-    view("sys", "dm_exec_connections", CONNECTION, ({ engine: server }) =>
+    stateView("SERVER", "dm_exec_connections", CONNECTION, ({ engine: server }) =>
       [...server.sessions.values()].map((session) => ({
         session_id: session.spid,
         most_recent_session_id: session.spid,
@@ -128,8 +131,8 @@ export function registerServerViews(engine: Engine): void {
         connection_id: `00000000-0000-0000-0000-${session.spid.toString(16).toUpperCase().padStart(12, "0")}`,
       })),
     ),
-    view(
-      "sys",
+    stateView(
+      "SERVER",
       "dm_server_services",
       `servicename nvarchar(256)!, startup_type int, startup_type_desc nvarchar(256)!, status int, status_desc nvarchar(256)!,
        process_id int, last_startup_time datetimeoffset(7), service_account nvarchar(256)!, filename nvarchar(256)!,
@@ -149,8 +152,8 @@ export function registerServerViews(engine: Engine): void {
           instant_file_initialization_enabled: "N",
         })),
     ),
-    view(
-      "sys",
+    stateView(
+      "SERVER",
       "dm_os_sys_info",
       `cpu_ticks bigint!, ms_ticks bigint!, cpu_count int!, hyperthread_ratio int!, physical_memory_kb bigint!,
        virtual_memory_kb bigint!, committed_kb bigint!, committed_target_kb bigint!, sqlserver_start_time datetime!`,
@@ -163,8 +166,8 @@ export function registerServerViews(engine: Engine): void {
         },
       ],
     ),
-    view(
-      "sys",
+    stateView(
+      "SERVER",
       "dm_os_host_info",
       `host_platform nvarchar(256)!, host_distribution nvarchar(256)!, host_release nvarchar(256)!,
        host_service_pack_level nvarchar(256)!, host_sku int, os_language_version int!, host_architecture nvarchar(256)!`,
@@ -178,8 +181,8 @@ export function registerServerViews(engine: Engine): void {
         },
       ],
     ),
-    view(
-      "sys",
+    stateView(
+      "SERVER",
       "dm_tran_active_transactions",
       `transaction_id bigint!, name nvarchar(32)!, transaction_begin_time datetime!, transaction_type int!,
        transaction_uow uniqueidentifier, transaction_state int!, transaction_status int!, transaction_status2 int!`,

@@ -57,9 +57,8 @@ export function scanLog(input: ScanInput): ScanResult {
     firstCaptured: undefined,
     lastCaptured: undefined,
   };
-  const started = new Set<number>();
   database.systemTransaction((system) => {
-    for (const [objectId, lsn] of newInstances) if (start(tables, system, objectId, lsn)) started.add(objectId);
+    start(tables, system, newInstances);
     const instances = captureInstances(database, tables, system.snapshot);
     const capture = new TransactionCapture(input, instances, system);
     for (const transaction of transactions) {
@@ -76,7 +75,7 @@ export function scanLog(input: ScanInput): ScanResult {
       for (const ddl of transaction.ddl)
         result.schemaChanges += applyDdl({ database, tables, layouts, system, instances, ddl });
   });
-  for (const objectId of started) newInstances.delete(objectId);
+  newInstances.clear();
   database.log.splice(0, transactions.length);
   const last = transactions.at(-1);
   if (last) layouts.forget(last.commitLsn);
@@ -94,15 +93,16 @@ function upToDdl(log: readonly LoggedTransaction[], maximum: number): LoggedTran
   return transactions;
 }
 
-/** Gives a new instance its low endpoint. False when its entry is not there: it was disabled again. */
-function start(tables: CdcTables, system: SystemTransaction, objectId: number, lsn: bigint): boolean {
+/** Gives new instances their low endpoints, but for those that were disabled again. */
+function start(tables: CdcTables, system: SystemTransaction, newInstances: ReadonlyMap<number, bigint>): void {
+  if (newInstances.size === 0) return;
   for (const { entry, row } of tables.changeTables.entries(system.snapshot)) {
-    if (row[CHANGE_TABLE.objectId] !== objectId) continue;
+    const lsn = newInstances.get(row[CHANGE_TABLE.objectId] as number);
+    if (lsn === undefined) continue;
     const started = [...row];
     started[CHANGE_TABLE.startLsn] = lsnToBuffer(lsn);
     system.update(tables.changeTables, entry, started);
   }
-  return true;
 }
 
 class TransactionCapture {

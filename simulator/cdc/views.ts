@@ -1,5 +1,5 @@
 /** sys.dm_cdc_log_scan_sessions and sys.dm_cdc_errors. */
-import { type RowObject, view } from "../catalog/define.ts";
+import { type RowObject, stateView } from "../catalog/define.ts";
 import type { Engine, EngineContext } from "../engine/engine.ts";
 import { CdcDatabase } from "./cdc-database.ts";
 import type { ScanSession } from "./scan-sessions.ts";
@@ -20,8 +20,8 @@ const ERRORS = `session_id int!, phase_number int!, entry_time datetime!, error_
 const NO_LSN = "00000000:00000000:0000";
 
 export function registerCdcViews(engine: Engine): void {
-  engine.registerView(view("sys", "dm_cdc_log_scan_sessions", SESSIONS, scanSessions));
-  engine.registerView(view("sys", "dm_cdc_errors", ERRORS, scanErrors));
+  engine.registerView(stateView("DATABASE", "dm_cdc_log_scan_sessions", SESSIONS, scanSessions));
+  engine.registerView(stateView("DATABASE", "dm_cdc_errors", ERRORS, scanErrors));
 }
 
 /** "0000003600000b200003" written with colons. */

@@ -87,3 +87,24 @@ test("HAS_PERMS_BY_NAME answers for the login that asks", () => {
   assert.equal(reader("dbo.people", "OBJECT", "SELECT"), 1);
   assert.equal(reader("dbo.nothing", "OBJECT", "SELECT"), null);
 });
+
+// https://learn.microsoft.com/sql/relational-databases/system-dynamic-management-views/system-dynamic-management-views
+test("dynamic management views are denied to a login without VIEW DATABASE STATE or VIEW SERVER STATE", () => {
+  const f = fixture();
+  const login = f.engine.addLogin("reader", "p", false);
+  f.database.principals.create("reader", "user", f.engine.now(), "reader");
+  const context = { ...f.context, session: f.engine.openSession(login, f.database) };
+  const read = (name: string) => [...f.engine.systemObjects.view("sys", name)!.rows(context)];
+  assert.throws(() => read("dm_cdc_errors"), { number: 262 });
+  assert.throws(() => read("dm_server_services"), { number: 300 });
+  assert.equal(read("dm_exec_sessions").length, 1);
+  f.database.principals.permissions.push({
+    grantee: "reader",
+    state: "grant",
+    permission: "VIEW DATABASE STATE",
+    class: "database",
+    majorId: 0,
+    columns: [],
+  });
+  assert.deepEqual(read("dm_cdc_errors"), []);
+});
