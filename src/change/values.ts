@@ -21,6 +21,7 @@ export function doubleText(value: number): string {
 
 /** JSON text of a single: the shortest that reads back as the same single. */
 export function singleText(value: number): string {
+  if (value === 0) return doubleText(value);
   for (let digits = 6; digits < 9; digits++) {
     const shorter = Number(value.toPrecision(digits));
     if (Math.fround(shorter) === value) return doubleText(shorter);

@@ -38,6 +38,7 @@ test("doubles and singles are the shortest that read back the same", () => {
   assert.equal(written({ type: "float" }, [0.1]), "0.1");
   assert.equal(written({ type: "float" }, [-0]), "-0");
   assert.equal(written({ type: "real" }, [Math.fround(0.1)]), "0.1");
+  assert.equal(written({ type: "real" }, [-0]), "-0");
   assert.equal(written({ type: "real" }, [Math.fround(16777216)]), "16777216");
   fc.assert(
     fc.property(fc.float({ noNaN: true, noDefaultInfinity: true }), (single) => {
