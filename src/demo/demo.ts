@@ -46,6 +46,9 @@ const CONFIGURATION = `ingester {
         max_poll_interval = "1s"
     }
 
+    # Small batches, so that the demo shows many steps (and --kill lands between them).
+    max_batch_rows = 20
+
     tables = ["Persons", "Cars", "sales.Orders"]
 }
 `;

@@ -1,8 +1,10 @@
 /**
  * SIGKILLs the ingester and the router in turn at random moments, and starts them again at once. A kill lands only while the
- * workload still writes, the process has made progress since it was started, and changes wait in front of it.
+ * workload still writes, the process has made progress since it was started, and changes wait in front of it. Every other
+ * one follows at once on a step of the process, so that some fall between a send and its checkpoint or settlement: there a
+ * repeat is due, and nothing may be lost.
  */
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import type { DemoChild } from "./child.ts";
 import type { Random } from "./random.ts";
 
@@ -50,6 +52,14 @@ export class Killer {
         signal,
       );
       await sleep(this.#random.between(0, 150));
+      if (this.done % 2 === 1) {
+        const before = await target.progress();
+        await this.#until(
+          async () => (await target.progress()) > before,
+          `${target.child.name} to move a change`,
+          signal,
+        );
+      }
       let waiting = 0;
       await this.#until(
         async () => (waiting = await target.backlog()) > 0,
@@ -75,7 +85,7 @@ export class Killer {
     const end = performance.now() + PATIENCE_MS;
     while (!signal.aborted && !(await condition())) {
       if (performance.now() > end) throw new Error(`Waited ${PATIENCE_MS / 1000} s for ${what}.`);
-      await sleep(3);
+      await nextTurn();
     }
   }
 }
