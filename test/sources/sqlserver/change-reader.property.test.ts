@@ -87,6 +87,6 @@ for (const kind of ["current", "missing", "null", "upgraded"] as const)
         fc.boolean(),
         (work, limits, before) => everyChangeOnce(kind, work, limits, before),
       ),
-      { numRuns: 25 },
+      { numRuns: 15 },
     );
   });

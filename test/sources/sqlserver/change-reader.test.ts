@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { afterTransaction, comparePositions } from "../../../src/change/position.ts";
 import { GapError, HistoryError, SourceError } from "../../../src/errors.ts";
+import { parseConnectionString } from "../../../src/sources/sqlserver/connection-string.ts";
 import { brief, firstTable, maximum, never, parse, readerFromStart, readOnce, readToEnd, World } from "./world.ts";
 
 test("inserts, updates and deletes come in commit order, with exact metadata", async () => {
@@ -310,4 +311,29 @@ test("positions never run backwards when an older maximum is read to", async () 
   const again = await readOnce(reader, older);
   assert.deepEqual(again.messages, []);
   assert.equal(comparePositions(again.position, checkpoint.position), 0);
+});
+
+test("a connection that has not seen the polled maximum is read as far as it has come, and asked again", async () => {
+  await using world = await World.open();
+  await world.persons();
+  await world.sql("INSERT INTO Persons VALUES (1, N'a', NULL)");
+  const source = world.source(["Persons"]);
+  const reader = await readerFromStart(source, await firstTable(source));
+  const seen = await maximum(source);
+  const polledElsewhere = "ffffffff000000000000";
+  const behind = await readOnce(reader, polledElsewhere);
+  assert.deepEqual(brief(behind.messages), ["Insert 1 a "]);
+  assert.deepEqual([behind.position, behind.more], [afterTransaction(seen), true]);
+  await world.sql("INSERT INTO Persons VALUES (2, N'b', NULL)");
+  assert.deepEqual(brief((await readOnce(reader, polledElsewhere)).messages), ["Insert 2 b "]);
+});
+
+test("a reader says over TLS what it says without", async () => {
+  await using world = await World.open();
+  await world.persons();
+  await world.sql("INSERT INTO Persons VALUES (1, N'a', NULL)");
+  const target = parseConnectionString(world.simulator.connectionStringFor("TestDB", { encrypt: true }));
+  const source = world.source(["Persons"], { target });
+  const { messages } = await readToEnd(await readerFromStart(source, await firstTable(source)), await maximum(source));
+  assert.deepEqual(brief(messages), ["Insert 1 a "]);
 });

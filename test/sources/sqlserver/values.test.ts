@@ -128,3 +128,37 @@ test("text in the code page of its column", async () => {
     u: "チーズ 😀",
   });
 });
+
+test("a sql_variant arrives as its base type", async () => {
+  const variants: [sql: string, json: unknown][] = [
+    ["CONVERT(bit, 1)", true],
+    ["CONVERT(tinyint, 255)", 255],
+    ["42", 42],
+    ["CONVERT(decimal(10, 4), 12.34)", "12.3400"],
+    ["CONVERT(money, -0.5)", "-0.5000"],
+    ["CONVERT(float, 0.1)", 0.1],
+    ["CONVERT(real, 0.1)", 0.1],
+    ["CONVERT(date, '2026-11-21')", "2026-11-21"],
+    ["CONVERT(time(2), '10:11:12.12')", "10:11:12.12"],
+    ["CONVERT(datetime, '2026-11-21T10:11:12.123')", "2026-11-21T10:11:12.123"],
+    ["CONVERT(smalldatetime, '2026-11-21T10:11:00')", "2026-11-21T10:11:00"],
+    ["CONVERT(datetime2(0), '2026-11-21T10:11:12')", "2026-11-21T10:11:12"],
+    ["CONVERT(datetimeoffset(3), '2026-11-21T12:11:12.123+02:00')", "2026-11-21T12:11:12.123+02:00"],
+    ["N'ü'", "ü"],
+    ["'x'", "x"],
+    ["0x0001FF", "AAH/"],
+    ["CONVERT(uniqueidentifier, '49fbedad-37b6-4870-bce3-3f713f46bcf5')", "49FBEDAD-37B6-4870-BCE3-3F713F46BCF5"],
+    ["NULL", null],
+  ];
+  await using world = await World.open();
+  await world.sql("CREATE TABLE dbo.V (id int NOT NULL PRIMARY KEY, v sql_variant NULL)");
+  await world.capture("V");
+  for (const [index, [sql]] of variants.entries()) await world.sql(`INSERT INTO V VALUES (${index}, ${sql})`);
+  const source = world.source(["V"]);
+  const { messages } = await readToEnd(await readerFromStart(source, await firstTable(source)), await maximum(source));
+  const arrived = messages.map(({ body }) => JSON.parse(body.toString()).data.v);
+  assert.deepEqual(
+    arrived,
+    variants.map(([, json]) => json),
+  );
+});
