@@ -46,15 +46,17 @@ export class EmbeddedTransport implements Transport {
   readonly traits: Traits = { deduplicates: true, keepsOrder: true };
   #file: SqliteFile;
   #store: QueueStore;
-  #leases: Leases;
+  /** Made with the first receiver: who only sends or looks holds nothing, and leaves the file as it is. */
+  #leases: Promise<Leases> | null = null;
+  #leaseMs: number;
   #receivers = new Set<EmbeddedReceiver>();
   #delivery: { rows: number; bytes: number };
   #closed = false;
 
-  private constructor(file: SqliteFile, store: QueueStore, leases: Leases, options: EmbeddedOptions) {
+  private constructor(file: SqliteFile, store: QueueStore, leaseMs: number, options: EmbeddedOptions) {
     this.#file = file;
     this.#store = store;
-    this.#leases = leases;
+    this.#leaseMs = leaseMs;
     this.#delivery = { rows: options.deliveryRows ?? 1_000, bytes: options.deliveryBytes ?? 1024 * 1024 };
     const maxMessageBytes = options.maxMessageBytes ?? 64 * 1024 * 1024;
     this.limits = { maxMessageBytes, maxSendBytes: maxMessageBytes };
@@ -64,14 +66,8 @@ export class EmbeddedTransport implements Transport {
     const { leaseMs = 15_000, rememberMs = 7 * 86_400_000, rememberIds = 1_000_000, busyMs } = options;
     return await speaking(async () => {
       const file = await SqliteFile.open(options.path, queueSchema, busyMs === undefined ? {} : { busyMs });
-      try {
-        const store = new QueueStore(file, { leaseMs, rememberMs, rememberIds });
-        const holder = await file.write(() => store.enter(thisProcess()));
-        return new EmbeddedTransport(file, store, new Leases(file, store, holder, leaseMs), options);
-      } catch (error) {
-        await file.close();
-        throw error;
-      }
+      const store = new QueueStore(file, { leaseMs, rememberMs, rememberIds });
+      return new EmbeddedTransport(file, store, leaseMs, options);
     });
   }
 
@@ -91,14 +87,8 @@ export class EmbeddedTransport implements Transport {
 
   async receiver(entity: Entity): Promise<Receiver> {
     const queue = await this.#queueOf(entity);
-    const receiver = new EmbeddedReceiver(
-      this.#file,
-      this.#store,
-      this.#leases,
-      queue,
-      describe(entity),
-      this.#delivery,
-    );
+    const leases = await this.#enter();
+    const receiver = new EmbeddedReceiver(this.#file, this.#store, leases, queue, describe(entity), this.#delivery);
     this.#receivers.add(receiver);
     return receiver;
   }
@@ -128,8 +118,19 @@ export class EmbeddedTransport implements Transport {
     if (this.#closed) return;
     this.#closed = true;
     for (const receiver of this.#receivers) await receiver.close();
-    await this.#leases.close();
+    await (await this.#leases?.catch(() => null))?.close();
     await this.#file.close();
+  }
+
+  #enter(): Promise<Leases> {
+    this.#leases ??= speaking(async () => {
+      const holder = await this.#file.write(() => this.#store.enter(thisProcess()));
+      return new Leases(this.#file, this.#store, holder, this.#leaseMs);
+    }).catch((error: unknown) => {
+      this.#leases = null;
+      throw error;
+    });
+    return this.#leases;
   }
 
   async #send(entity: Entity, messages: readonly Message[]): Promise<void> {
