@@ -30,13 +30,13 @@ function configured(each: Command): Command {
 }
 
 command("ingester", "read change tables into the ingest queue").action(async (options: CommonOptions) =>
-  end(await (await import("./run.ts")).run(["ingester"], options)),
+  leave(await (await import("./run.ts")).run(["ingester"], options)),
 );
 command("router", "bring messages from the ingest queue to their destinations").action(async (options: CommonOptions) =>
-  end(await (await import("./run.ts")).run(["router"], options)),
+  leave(await (await import("./run.ts")).run(["router"], options)),
 );
 command("server", "both in one process").action(async (options: CommonOptions) =>
-  end(await (await import("./run.ts")).run(["ingester", "router"], options)),
+  leave(await (await import("./run.ts")).run(["ingester", "router"], options)),
 );
 command("check", "look at everything that the configuration names; change nothing").action(
   async (options: CommonOptions) => end(await (await import("./check.ts")).check(options)),
@@ -108,6 +108,11 @@ await program.parseAsync().catch((error: unknown) => {
 
 function end(code: number): void {
   process.exitCode = code;
+}
+
+/** At once: something that was being opened and is not wanted any more may still wait for its turn. */
+function leave(code: number): never {
+  process.exit(code);
 }
 
 function wholeNumber(text: string): number {

@@ -4,7 +4,9 @@ import { type Config, type Endpoint, type IngesterConfig, tableSettings } from "
 import { loadConfig } from "../config/load.ts";
 import { DeadLetterStore } from "../dead-letters/store.ts";
 import type { CheckpointStore } from "../ingester/checkpoint.ts";
+import { systemClock } from "../ingester/clock.ts";
 import { Ingester } from "../ingester/ingester.ts";
+import { Outage } from "../ingester/outage.ts";
 import type { LockStore } from "../locks/lock.ts";
 import { openLockStore } from "../locks/registry.ts";
 import { Router } from "../router/router.ts";
@@ -110,14 +112,30 @@ export function knownDestinations(config: Config): string[] {
   );
 }
 
-export async function makeIngester(config: Config, logger: Logger, stack: AsyncDisposableStack): Promise<Ingester> {
+/** What commands that run on have and the others lack: until the signal aborts, they wait for what cannot be opened yet. */
+export interface Patience {
+  logger: Logger;
+  signal: AbortSignal;
+}
+
+/** `what` as in "waiting for <what>", said once. Rejects with what waiting does not heal, or when the signal aborts. */
+async function patiently<T>(what: string, { logger, signal }: Patience, open: () => Promise<T>): Promise<T> {
+  return await new Outage(what, { logger, clock: systemClock, random: Math.random }).ride(open, signal);
+}
+
+export async function makeIngester(config: Config, patience: Patience, stack: AsyncDisposableStack): Promise<Ingester> {
   const { ingester, router } = config;
-  const output = await openEndpoint(router.output, logger, stack);
+  const { logger } = patience;
+  const locks = await patiently("the lock store", patience, () => openLocks(config, logger, stack));
+  const queue = await patiently("the ingest queue", patience, () =>
+    openEndpoint(ingester.queue.endpoint, logger, stack),
+  );
+  const output = await patiently("the output", patience, () => openEndpoint(router.output, logger, stack));
   return new Ingester({
     source: await openSource(config, logger, stack),
     checkpoints: await openCheckpoints(config, stack),
-    locks: await openLocks(config, logger, stack),
-    transport: await openEndpoint(ingester.queue.endpoint, logger, stack),
+    locks,
+    transport: queue,
     queue: queueEntity(ingester.queue.name),
     destinations: { transport: output, entity: (table) => topicEntity(table.destination) },
     settings: {
@@ -134,12 +152,13 @@ export async function makeIngester(config: Config, logger: Logger, stack: AsyncD
   });
 }
 
-export async function makeRouter(config: Config, logger: Logger, stack: AsyncDisposableStack): Promise<Router> {
+export async function makeRouter(config: Config, patience: Patience, stack: AsyncDisposableStack): Promise<Router> {
   const { source, output, onPoison } = config.router;
+  const { logger } = patience;
   return new Router({
-    source: await openEndpoint(source.endpoint, logger, stack),
+    source: await patiently("the ingest queue", patience, () => openEndpoint(source.endpoint, logger, stack)),
     sourceEntity: queueEntity(source.name),
-    output: await openEndpoint(output, logger, stack),
+    output: await patiently("the output", patience, () => openEndpoint(output, logger, stack)),
     destinations: knownDestinations(config),
     onPoison,
     maxInFlightBytes: config.ingester.maxInFlightBytes,

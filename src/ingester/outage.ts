@@ -61,7 +61,8 @@ export class Outage {
   #failed(caller: object, error: unknown): void {
     if (this.#failing.size === 0) {
       this.#since = this.#clock.now();
-      this.#logger.warn(`waiting for ${this.#what}: ${describeError(error)}`);
+      const advice = error instanceof DStreamError ? error.advice : undefined;
+      this.#logger.warn({ advice }, `waiting for ${this.#what}: ${describeError(error)}`);
     }
     this.#failing.add(caller);
   }
