@@ -48,9 +48,19 @@ const numbers: Readonly<Record<number, Known>> = {
   18488: { scope: "fatal", advice: "The login's password must be changed: set a new one." },
 };
 
-/** tedious' codes of what no retry mends. */
+/** By tedious' code, or the network's beneath it. */
 const codes: Readonly<Record<string, Known>> = {
   EENCRYPT: { scope: "fatal", advice: "Make `encrypt` in the connection string agree with what the server wants." },
+  ECONNREFUSED: {
+    scope: "unavailable",
+    advice:
+      "Nobody listens there: look whether SQL Server runs and accepts TCP connections, and at host and port in the connection string.",
+  },
+  ENOTFOUND: { scope: "unavailable", advice: "No such host is known: look at the host in the connection string." },
+  EAI_AGAIN: { scope: "unavailable", advice: "The host's name cannot be resolved now: look at this machine's DNS." },
+  EHOSTUNREACH: { scope: "unavailable", advice: "No route leads there: look at network, VPN and firewalls." },
+  ENETUNREACH: { scope: "unavailable", advice: "No route leads there: look at network, VPN and firewalls." },
+  ETIMEDOUT: { scope: "unavailable", advice: "No answer came: look at the host, its port and the firewalls between." },
   EFEDAUTH: { scope: "fatal", advice: "Check the Microsoft Entra credentials that the connection string names." },
 };
 
