@@ -73,7 +73,10 @@ export class ProgressLog {
       const rate = Math.round(this.#count / Math.max(elapsedMs / 1000, 0.001));
       const numbers = { count: this.#count, bytes: this.#bytes, rate, tables: this.#tables.size };
       const seconds = Math.round(elapsedMs / 1000);
-      this.#logger.info(numbers, `${this.#count} changes of ${this.#tables.size} tables in ${seconds} s (${rate}/s)`);
+      this.#logger.info(
+        numbers,
+        `${counted(this.#count, "change")} of ${counted(this.#tables.size, "table")} in ${seconds} s (${rate}/s)`,
+      );
     }
     this.#count = 0;
     this.#bytes = 0;
@@ -86,6 +89,10 @@ export class ProgressLog {
     const names = [...this.#stopped.keys()].join(", ");
     this.#logger.error(`still stopped by errors: ${names} (${first[0]}: ${first[1]})`);
   }
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
 /** Both as the server says them, in its own local time: only their difference means anything. Undefined: not known. */

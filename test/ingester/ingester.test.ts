@@ -427,5 +427,5 @@ test("progress tells what was delivered, and how far it is behind", async () => 
     ],
   );
   await world.clock.advance(60_000);
-  assert.ok(lines(log, "info").some((line) => line.includes("10 changes of 1 tables in 60 s")));
+  assert.ok(lines(log, "info").some((line) => line.includes("10 changes of 1 table in 60 s")));
 });
