@@ -22,7 +22,14 @@ if (files.length === 0) {
 
 const child = spawn(
   process.execPath,
-  ["--disable-warning=ExperimentalWarning", "--test", "--test-concurrency=2", "--test-reporter=spec", ...files],
+  [
+    "--disable-warning=ExperimentalWarning",
+    "--test",
+    "--test-concurrency=2",
+    "--test-reporter=spec",
+    `--test-timeout=${long ? 900_000 : 120_000}`,
+    ...files,
+  ],
   { cwd: join(root), stdio: "inherit" },
 );
 child.on("exit", (code, signal) => {
