@@ -17,6 +17,14 @@ export const addedColumns: Readonly<Record<string, string>> = {
   fencing_token: "bigint NOT NULL DEFAULT 0",
 };
 
+/** T-SQL that makes the table; `table` is quoted. */
+export function createTable(table: string): string {
+  const first =
+    "table_name nvarchar(257) NOT NULL PRIMARY KEY, last_lsn varbinary(10) NULL, updated_at datetime NULL DEFAULT GETDATE()";
+  const added = Object.entries(addedColumns).map(([name, definition]) => `${name} ${definition}`);
+  return `CREATE TABLE ${table} (${[first, ...added].join(", ")});`;
+}
+
 /** In the order that readRow expects. `prefix`: "inserted." or "". updated_at is the server's local time. */
 export function rowColumns(prefix: string): string {
   const names = [

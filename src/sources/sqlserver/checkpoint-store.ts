@@ -13,6 +13,7 @@ import {
   addedColumns,
   assignments,
   checkpointParameters,
+  createTable,
   readRow,
   rowColumns,
   storedCheckpoint,
@@ -47,9 +48,7 @@ export class SqlServerCheckpointStore implements CheckpointStore {
 
   async prepare(): Promise<void> {
     const literal = quoteText(this.#table);
-    const create =
-      `IF OBJECT_ID(${literal}) IS NULL CREATE TABLE ${this.#table} (table_name nvarchar(257) NOT NULL PRIMARY KEY, ` +
-      "last_lsn varbinary(10) NULL, updated_at datetime NULL DEFAULT GETDATE());";
+    const create = `IF OBJECT_ID(${literal}) IS NULL ${createTable(this.#table)}`;
     const add = Object.entries(addedColumns).map(
       ([name, definition]) =>
         `IF COL_LENGTH(${literal}, N'${name}') IS NULL ALTER TABLE ${this.#table} ADD ${name} ${definition};`,
@@ -182,7 +181,7 @@ function fenced(table: TableName, token: FencingToken): FencedError {
 function withAdvice(error: unknown, table: string): unknown {
   if (!(error instanceof SourceError) || error.scope !== "table") return error;
   const advice =
-    `The login needs SELECT, INSERT and UPDATE on ${table}, and CREATE TABLE and ALTER once to make or upgrade it; ` +
-    'or keep checkpoints in a file: checkpoints { type = "file" }.';
+    `The login needs SELECT, INSERT and UPDATE on ${table}; \`dstream check\` prints what makes the table and grants them. ` +
+    'Or keep checkpoints in a file: checkpoints { type = "file" }.';
   return new SourceError("fatal", error.message, { advice, cause: error, number: error.number });
 }

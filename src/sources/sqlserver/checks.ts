@@ -4,6 +4,7 @@ import { DStreamError, describeError, SourceError } from "../../errors.ts";
 import { fullName, type TableName } from "../../ingester/checkpoint.ts";
 import type { CapturedTable } from "./capture-instance.ts";
 import { readCatalog } from "./catalog.ts";
+import { addedColumns, createTable } from "./checkpoint-rows.ts";
 import { checkCapture } from "./checks-capture.ts";
 import { checkTable, findTables } from "./checks-tables.ts";
 import { type ConnectionTimes, describeHost, SqlConnection } from "./connection.ts";
@@ -87,8 +88,14 @@ async function checkDatabase(
     ];
   }
   const captured = await readCatalog(connection, signal);
-  findings.unshift({ severity: "ok", subject, message: `Change data capture is on, for ${captured.length} tables.` });
-  findings.push(...(await checkCapture(context, readOnly)), ...(await checkTime(connection, signal)));
+  findings.unshift({
+    severity: "ok",
+    subject,
+    message: `Change data capture is on, for ${captured.length} ${captured.length === 1 ? "table" : "tables"}.`,
+  });
+  // The jobs are made with the first captured table.
+  if (captured.length > 0) findings.push(...(await checkCapture(context, readOnly)));
+  findings.push(...(await checkTime(connection, signal)));
   const found = await findTables(context, captured, options.tables);
   findings.push(...found.findings);
   for (const table of found.tables) findings.push(...(await attempt(table, () => checkOne(context, table, options))));
@@ -133,32 +140,34 @@ async function checkCheckpoints(
   const table = parts.pop()!;
   const schema = parts.join(".") || "dbo";
   const quoted = `${quoteName(schema)}.${quoteName(table)}`;
-  const may = (what: string) => `HAS_PERMS_BY_NAME(${quoteText(quoted)}, N'OBJECT', N'${what}')`;
+  const object = quoteText(quoted);
+  const may = (what: string) => `HAS_PERMS_BY_NAME(${object}, N'OBJECT', N'${what}')`;
+  const inSchema = (what: string) => `HAS_PERMS_BY_NAME(${quoteText(schema)}, N'SCHEMA', N'${what}')`;
+  const product = (factors: string[]) => factors.join(" * ");
+  const columns = Object.keys(addedColumns);
   const [row] = await context.ask(
-    `SELECT OBJECT_ID(${quoteText(quoted)}), ${may("SELECT")}, ${may("INSERT")}, ${may("UPDATE")}, ` +
-      `HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'CREATE TABLE'), HAS_PERMS_BY_NAME(${quoteText(schema)}, N'SCHEMA', N'ALTER')`,
+    `SELECT OBJECT_ID(${object}), ${product(["SELECT", "INSERT", "UPDATE"].map(may))}, ${may("ALTER")}, ` +
+      // A table belongs to its schema's owner: who made it may use it only where the schema as a whole may be used.
+      `${product(["ALTER", "SELECT", "INSERT", "UPDATE"].map(inSchema))} * HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'CREATE TABLE'), ` +
+      columns.map((column) => `COL_LENGTH(${object}, N'${column}')`).join(", "),
   );
-  const [id, select, insert, update, create, alter] = row!;
-  const user = quoteName(context.user);
-  if (id === null && !(create === 1 && alter === 1))
-    return [
-      {
-        severity: "error",
-        subject,
-        message: `The table is missing, and ${context.user} may not make it.`,
-        fix: `GRANT CREATE TABLE TO ${user}; GRANT ALTER ON SCHEMA::${quoteName(schema)} TO ${user};`,
-      },
-    ];
-  if (id !== null && (select !== 1 || insert !== 1 || update !== 1))
-    return [
-      {
-        severity: "error",
-        subject,
-        message: `${context.user} may not read and write it.`,
-        fix: `GRANT SELECT, INSERT, UPDATE ON ${quoted} TO ${user};`,
-      },
-    ];
-  return [{ severity: "ok", subject, message: id === null ? "It will be made." : "It can be written." }];
+  const [id, use, alter, create, ...lengths] = row!;
+  const grant = `GRANT SELECT, INSERT, UPDATE ON ${quoted} TO ${quoteName(context.user)};`;
+  const failing = (message: string, fix: string): Finding[] => [{ severity: "error", subject, message, fix }];
+  if (id === null && create !== 1)
+    return failing(
+      `There is none that ${context.user} may see, and it may not make one.`,
+      `${createTable(quoted)} ${grant}`,
+    );
+  if (id !== null && use !== 1) return failing(`${context.user} may not read and write it.`, grant);
+  const missing = id === null ? [] : columns.filter((_, index) => lengths[index] === null);
+  if (missing.length > 0 && alter !== 1)
+    return failing(
+      `It is of an earlier version, and ${context.user} may not add its columns.`,
+      `ALTER TABLE ${quoted} ADD ${missing.map((column) => `${column} ${addedColumns[column]}`).join(", ")};`,
+    );
+  const message = missing.length > 0 ? "It will be upgraded in place." : "It can be written.";
+  return [{ severity: "ok", subject, message: id === null ? "It will be made." : message }];
 }
 
 async function checkTime(connection: SqlConnection, signal: AbortSignal): Promise<Finding[]> {
