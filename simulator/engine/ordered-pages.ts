@@ -140,10 +140,10 @@ export class OrderedPages<T extends Item> {
 
   /** The page in which the item is, or belongs. */
   #pageOf(item: T): number {
-    return this.#searchPage((other) => this.#compare(other, item) < 0);
+    return this.#searchPage((other) => this.#compare(other, item) <= 0);
   }
 
-  /** The last page that begins with an item for which `before` holds (page 0 if there is none), moved on if all of it does. */
+  /** The last page that begins with an item for which `before` holds; page 0 if there is none. */
   #searchPage(before: (item: T) => boolean): number {
     const pages = this.#pages;
     let low = 0;

@@ -261,8 +261,7 @@ export class Table implements TableSchema {
 
   /** Adds an index and fills it from the rows. Uniqueness is the caller's to check first (`duplicate`). */
   addIndex(index: Index): void {
-    this.indexes.push(index);
-    this.indexes.sort((a, b) => a.indexId - b.indexId);
+    this.indexes = [...this.indexes, index].sort((a, b) => a.indexId - b.indexId);
     this.schemaVersion++;
     if (index.clustered) this.rebuild();
     else this.#addStored(index);
@@ -283,17 +282,20 @@ export class Table implements TableSchema {
     const entries: Entry[] = [];
     const next = this.#clustered.entries.cursor(() => 0);
     for (let entry = next(); entry; entry = next()) entries.push(entry);
+    // A conversion that fails must find everything as it was.
+    const made = new Map<Version, Row>();
+    const keys = new Map<Entry, Row>();
+    for (const entry of convert ? entries : []) {
+      for (let version: Version | null = entry; version; version = version.older)
+        if (version.row) made.set(version, convert!(version.row));
+      keys.set(entry, made.get(entry) ?? convert!(entry.keyRow));
+    }
+    for (const [version, row] of made) version.row = row;
+    for (const [entry, row] of keys) entry.keyRow = row;
     const clustered = this.indexes.find((index) => index.clustered) ?? null;
     const comparers = clustered ? this.#comparers(clustered) : [];
     this.#clustered = { definition: clustered, comparers, entries: new OrderedPages(rowOrder(clustered, comparers)) };
-    for (const entry of entries) {
-      if (convert) {
-        for (let version: Version | null = entry; version; version = version.older)
-          if (version.row) version.row = convert(version.row);
-        entry.keyRow = entry.row ?? convert(entry.keyRow);
-      }
-      this.#clustered.entries.insert(entry);
-    }
+    for (const entry of entries) this.#clustered.entries.insert(entry);
     this.#others = [];
     for (const index of this.indexes) if (!index.clustered) this.#addStored(index);
     this.schemaVersion++;

@@ -88,6 +88,8 @@ export class Session implements SqlSession {
   /** Of the request that runs: KILL aborts it. */
   #running: AbortController | null = null;
   #closed = false;
+  /** SCOPE_IDENTITY() of batches: it goes on from one to the next. */
+  #identity: bigint | null = null;
   readonly #login: Database;
   /** Names of application locks that the session holds. */
   readonly #applicationLocks = new Set<string>();
@@ -137,7 +139,13 @@ export class Session implements SqlSession {
   async batch(text: string, sink: ResultSink, signal: AbortSignal): Promise<void> {
     await this.#request(sink, signal, async (aborted) => {
       const statements = this.#batches.parse(text, this.options.quotedIdentifier);
-      await new Executor(this, new Activation(null), sink, aborted).run(statements);
+      const activation = new Activation(null);
+      activation.identity = this.#identity;
+      try {
+        await new Executor(this, activation, sink, aborted).run(statements);
+      } finally {
+        this.#identity = activation.identity;
+      }
     });
   }
 
@@ -228,6 +236,7 @@ export class Session implements SqlSession {
     this.rowCount = 0;
     this.lastError = 0;
     this.lastIdentity = null;
+    this.#identity = null;
     this.temporaryTables.clear();
     this.#releaseApplicationLocks();
   }

@@ -227,6 +227,8 @@ export class FromClause {
     const waiting = [...items];
     const steps: Step[] = [];
     let ordered = false;
+    // A FULL JOIN makes rows without a left side: nothing may be filtered before it.
+    const held = items.some((item) => item.kind === "outer" && item.full) ? conjuncts.splice(0) : [];
     while (waiting.length > 0) {
       const item = waiting.splice(this.#next(waiting, conjuncts, bound), 1)[0]!;
       if (item.kind === "outer") {
@@ -235,6 +237,7 @@ export class FromClause {
         for (const leaf of leavesOf(item)) slots.add(leaf.slot);
         const { steps: optional } = this.#plan(item.items, inner, new Set(bound), null);
         for (const slot of slots) bound.add(slot);
+        if (item.full) conjuncts.push(...held.splice(0));
         const step = outerJoin(optional, [...slots], item.full ? (item.items[0] as { leaf: Leaf }).leaf : null);
         steps.push({ open: step, filters: take(conjuncts, bound).map((conjunct) => conjunct.test) });
         if (item.full) steps.unshift(...fullJoin(steps.splice(0), item, [...bound]));
@@ -245,7 +248,7 @@ export class FromClause {
       if (access.ordered) ordered = true;
       bound.add(leaf.slot);
       const filters = take(conjuncts, bound);
-      const local = filters.filter((conjunct) => conjunct.slots.size === 1 && !conjunct.outer);
+      const local = filters.filter(({ slots, outer }) => slots.size === 1 && slots.has(leaf.slot) && !outer);
       steps.push({
         open: open(
           leaf,

@@ -45,6 +45,9 @@ export async function mergeRows(executor: Executor, statement: Kind<"merge">): P
   }
   const writer = writerOf(table, session);
   const branches = statement.whens.map((when): Branch => {
+    // A bare name is looked up only on the sides that have a row.
+    for (const source of scope.sources)
+      source.hidden = source.slot === slot ? when.match === "not_matched" : when.match === "not_matched_by_source";
     const test = when.and ? compiler.condition(when.and, scope) : null;
     const { action } = when;
     if (!table.temporary) compiler.require(action.kind.toUpperCase(), table.database, table);
@@ -57,6 +60,7 @@ export async function mergeRows(executor: Executor, statement: Kind<"merge">): P
     if (action.kind === "delete") return { match: when.match, test, action };
     return { match: when.match, test, action: { kind: "insert", row: inserter(action) } };
   });
+  for (const source of scope.sources) source.hidden = false;
   const output = statement.output ? new OutputClause(executor, statement.output, table, scope, compiler, true) : null;
   from.build(null);
 

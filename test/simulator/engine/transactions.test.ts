@@ -1,0 +1,315 @@
+/** What sessions see of each other, and who waits for whom. */
+import assert from "node:assert/strict";
+import { beforeEach, describe, test } from "node:test";
+import fc from "fast-check";
+import type { Engine } from "../../../simulator/engine/engine.ts";
+import type { Session } from "../../../simulator/engine/user-session.ts";
+import { type Client, start, until } from "./client.ts";
+
+let engine: Engine;
+let a: Client;
+let b: Client;
+beforeEach(async () => {
+  const started = await start();
+  ({ engine, sql: a } = started);
+  b = await started.another();
+  await a.run("CREATE TABLE t (id int PRIMARY KEY, v int); INSERT t VALUES (1, 10), (2, 20)");
+});
+
+function waiting(client: Client): boolean {
+  return engine.waits.blockersOf(client.session as Session).length > 0;
+}
+
+/** Starts something and returns when it waits. */
+async function blocked<T>(client: Client, started: Promise<T>): Promise<Promise<T>[]> {
+  await until(() => waiting(client));
+  return [started];
+}
+
+describe("visibility", () => {
+  test("readers see the last committed rows and never wait; NOLOCK sees the rest", async () => {
+    await a.run("BEGIN TRAN; UPDATE t SET v = 11 WHERE id = 1; INSERT t VALUES (3, 30); DELETE t WHERE id = 2");
+    assert.deepEqual(await b.rows("SELECT * FROM t"), [
+      [1, 10],
+      [2, 20],
+    ]);
+    assert.deepEqual(await b.rows("SELECT * FROM t WITH (NOLOCK)"), [
+      [1, 11],
+      [3, 30],
+    ]);
+    assert.deepEqual(await a.rows("SELECT * FROM t"), [
+      [1, 11],
+      [3, 30],
+    ]);
+    await a.run("COMMIT");
+    assert.deepEqual(await b.rows("SELECT * FROM t"), [
+      [1, 11],
+      [3, 30],
+    ]);
+  });
+
+  test("a SNAPSHOT transaction keeps its view, and cannot overwrite what changed since", async () => {
+    await b.run("SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRAN; SELECT v FROM t WHERE id = 1");
+    await a.run("UPDATE t SET v = 11 WHERE id = 1");
+    assert.deepEqual(await b.rows("SELECT v FROM t WHERE id = 1"), [[10]]);
+    assert.equal(await b.error("UPDATE t SET v = 12 WHERE id = 1"), 3960);
+    assert.deepEqual(await b.rows("SELECT @@TRANCOUNT"), [[0]]);
+  });
+
+  test("a result that is read slowly is of one moment", async () => {
+    await a.run(
+      "CREATE TABLE big (id int PRIMARY KEY, v int); INSERT big SELECT value, 0 FROM GENERATE_SERIES(1, 5000)",
+    );
+    let sum = 0;
+    let count = 0;
+    const sink = {
+      columns() {},
+      async row(row: readonly unknown[]) {
+        sum += row[1] as number;
+        if (++count === 100)
+          await a.run("UPDATE big SET v = 1; DELETE big WHERE id > 4000; INSERT big VALUES (9000, 1)");
+      },
+      statementDone() {},
+      message() {},
+      environment() {},
+      output() {},
+      returnStatus() {},
+    };
+    await b.session.batch("SELECT * FROM big", sink, new AbortController().signal);
+    assert.deepEqual([count, sum], [5000, 0]);
+    assert.deepEqual(await b.rows("SELECT COUNT(*), SUM(v) FROM big"), [[4001, 4001]]);
+  });
+});
+
+describe("waiting", () => {
+  test("a second writer waits for the first and then works on what it left", async () => {
+    await a.run("BEGIN TRAN; UPDATE t SET v = v + 1 WHERE id = 1");
+    const [second] = await blocked(b, b.run("UPDATE t SET v = v * 2 WHERE id = 1"));
+    await a.run("COMMIT");
+    await second;
+    assert.deepEqual(await a.rows("SELECT v FROM t WHERE id = 1"), [[22]]);
+  });
+
+  test("a row that no longer fits after the wait is left alone", async () => {
+    await a.run("BEGIN TRAN; UPDATE t SET v = 99 WHERE id = 1");
+    const [second] = await blocked(b, b.run("DELETE t WHERE v = 10"));
+    await a.run("COMMIT");
+    assert.deepEqual((await second!).counts, [0]);
+  });
+
+  test("a duplicate key is only one when the other transaction commits", async () => {
+    await a.run("BEGIN TRAN; INSERT t VALUES (3, 30)");
+    const [first] = await blocked(b, b.attempt("INSERT t VALUES (3, 33)"));
+    await a.run("ROLLBACK");
+    assert.deepEqual((await first!).errors, []);
+    await a.run("BEGIN TRAN; DELETE t WHERE id = 3");
+    const [second] = await blocked(b, b.attempt("INSERT t VALUES (3, 34)"));
+    await a.run("COMMIT");
+    assert.deepEqual((await second!).errors, []);
+    assert.deepEqual(await b.rows("SELECT v FROM t WHERE id = 3"), [[34]]);
+  });
+
+  test("LOCK_TIMEOUT ends a wait with 1222, a cancelled request without an error", async () => {
+    await a.run("BEGIN TRAN; UPDATE t SET v = 0 WHERE id = 1");
+    assert.equal(await b.error("SET LOCK_TIMEOUT 0; UPDATE t SET v = 1 WHERE id = 1"), 1222);
+    await b.run("SET LOCK_TIMEOUT -1");
+    const cancel = new AbortController();
+    const [cancelled] = await blocked(b, b.attempt("UPDATE t SET v = 1 WHERE id = 1", cancel.signal));
+    cancel.abort();
+    assert.deepEqual((await cancelled!).errors, []);
+    await a.run("ROLLBACK");
+    assert.deepEqual(await b.rows("SELECT v FROM t"), [[10], [20]]);
+  });
+
+  test("of two that wait for each other one is the victim, and the other goes on", async () => {
+    await a.run("BEGIN TRAN; UPDATE t SET v = 1 WHERE id = 1");
+    await b.run("SET DEADLOCK_PRIORITY LOW; BEGIN TRAN; UPDATE t SET v = 2 WHERE id = 2");
+    const [first] = await blocked(a, a.attempt("UPDATE t SET v = 1 WHERE id = 2; COMMIT"));
+    const victim = await b.attempt("UPDATE t SET v = 2 WHERE id = 1; SELECT 'not reached'");
+    assert.deepEqual([victim.errors[0]?.number, victim.sets.length], [1205, 0]);
+    assert.deepEqual((await first!).errors, []);
+    assert.deepEqual(await b.rows("SELECT v FROM t"), [[1], [1]]);
+    assert.deepEqual(await b.rows("SELECT @@TRANCOUNT"), [[0]]);
+  });
+
+  test("SERIALIZABLE readers keep writers out until they end", async () => {
+    await a.run("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; BEGIN TRAN; SELECT * FROM t");
+    const [writer] = await blocked(b, b.run("INSERT t VALUES (5, 50)"));
+    assert.deepEqual(await a.rows("SELECT COUNT(*) FROM t"), [[2]]);
+    await a.run("COMMIT");
+    await writer;
+  });
+
+  test("two upserts under HOLDLOCK make one row", async () => {
+    const merge =
+      "MERGE t WITH (HOLDLOCK) USING (VALUES (7)) s (id) ON t.id = s.id WHEN MATCHED THEN UPDATE SET v = v + 1 WHEN NOT MATCHED THEN INSERT VALUES (7, 1);";
+    await a.run(`BEGIN TRAN; ${merge}`);
+    const [second] = await blocked(b, b.run(merge));
+    await a.run("COMMIT");
+    await second;
+    assert.deepEqual(await a.rows("SELECT v FROM t WHERE id = 7"), [[2]]);
+  });
+
+  test("READPAST takes the next free row of a queue", async () => {
+    await a.run("BEGIN TRAN; DELETE TOP (1) FROM t WITH (READPAST) OUTPUT deleted.id");
+    assert.deepEqual(await b.rows("DELETE TOP (1) FROM t WITH (READPAST) OUTPUT deleted.id"), [[2]]);
+  });
+
+  test("a closed connection lets go of everything", async () => {
+    await a.run("BEGIN TRAN; UPDATE t SET v = 1 WHERE id = 1; EXEC sp_getapplock 'x', 'Exclusive', 'Session'");
+    const [second] = await blocked(b, b.run("UPDATE t SET v = v + 1 WHERE id = 1"));
+    a.session.close();
+    await second;
+    assert.deepEqual(await b.rows("SELECT v FROM t WHERE id = 1"), [[11]]);
+    assert.equal(
+      (await b.rows("DECLARE @r int; EXEC @r = sp_getapplock 'x', 'Exclusive', 'Session', 0; SELECT @r"))[0]![0],
+      0,
+    );
+  });
+});
+
+describe("transactions", () => {
+  test("nest by counting, and roll back to savepoints or altogether", async () => {
+    assert.deepEqual(await a.rows("BEGIN TRAN; BEGIN TRAN; COMMIT; SELECT @@TRANCOUNT"), [[1]]);
+    await a.run("UPDATE t SET v = 1; SAVE TRAN s; UPDATE t SET v = 2; INSERT t VALUES (3, 3); ROLLBACK TRAN s; COMMIT");
+    assert.deepEqual(await a.rows("SELECT v FROM t"), [[1], [1]]);
+    assert.equal(await a.error("COMMIT"), 3902);
+    assert.equal(await a.error("ROLLBACK"), 3903);
+    assert.equal(await a.error("SAVE TRAN x"), 628);
+    assert.equal(await a.error("BEGIN TRAN; ROLLBACK TRAN nosuch"), 6401);
+  });
+
+  test("XACT_ABORT ends the batch and its transaction; without it the next statement runs", async () => {
+    const lenient = await a.attempt("BEGIN TRAN; INSERT t VALUES (1, 1); INSERT t VALUES (4, 4); COMMIT");
+    assert.equal(lenient.errors.length, 1);
+    assert.deepEqual(await a.rows("SELECT COUNT(*) FROM t"), [[3]]);
+    const strict = await a.attempt(
+      "SET XACT_ABORT ON; BEGIN TRAN; INSERT t VALUES (5, 5); INSERT t VALUES (1, 1); INSERT t VALUES (6, 6); COMMIT",
+    );
+    assert.deepEqual(
+      strict.errors.map(({ number }) => number),
+      [2627],
+    );
+    assert.deepEqual(await a.rows("SELECT COUNT(*), @@TRANCOUNT FROM t"), [[3, 0]]);
+  });
+
+  test("a doomed transaction can only be rolled back", async () => {
+    const { rows, errors } = await a.attempt(`SET XACT_ABORT ON; BEGIN TRAN;
+      BEGIN TRY INSERT t VALUES (1, 1) END TRY
+      BEGIN CATCH SELECT XACT_STATE(), ERROR_NUMBER(); UPDATE t SET v = 5 END CATCH`);
+    assert.deepEqual(rows, [[-1, 2627]]);
+    assert.equal(errors[0]!.number, 3930);
+    assert.deepEqual(await a.rows("SELECT @@TRANCOUNT"), [[0]]);
+    assert.equal(
+      await a.error("SET XACT_ABORT ON; BEGIN TRAN; BEGIN TRY INSERT t VALUES (1, 1) END TRY BEGIN CATCH END CATCH"),
+      3998,
+    );
+  });
+
+  test("a table variable keeps what a rolled back transaction put in", async () => {
+    assert.deepEqual(
+      await a.rows("DECLARE @v TABLE (x int); BEGIN TRAN; INSERT @v VALUES (1); ROLLBACK; SELECT * FROM @v"),
+      [[1]],
+    );
+  });
+});
+
+describe("application locks", () => {
+  test("are granted, waited for, timed out and released", async () => {
+    const lock = (timeout: number) =>
+      `DECLARE @r int; EXEC @r = sp_getapplock @Resource = 'job', @LockMode = 'Exclusive', @LockOwner = 'Session', @LockTimeout = ${timeout}; SELECT @r`;
+    assert.deepEqual(await a.rows(lock(0)), [[0]]);
+    assert.deepEqual(await b.rows(lock(0)), [[-1]]);
+    assert.deepEqual(
+      await b.rows(
+        "SELECT APPLOCK_TEST('public', 'job', 'Shared', 'Session'), APPLOCK_MODE('public', 'job', 'Session')",
+      ),
+      [[0, "NoLock"]],
+    );
+    const [second] = await blocked(b, b.rows(lock(-1)));
+    await a.run("EXEC sp_releaseapplock 'job', 'Session'");
+    assert.deepEqual(await second, [[1]]);
+    assert.equal(await a.error("EXEC sp_releaseapplock 'job', 'Session'"), 1223);
+  });
+
+  test("of a transaction end with it", async () => {
+    await a.run("BEGIN TRAN; EXEC sp_getapplock 'job', 'Exclusive'");
+    assert.deepEqual(await a.rows("SELECT APPLOCK_MODE('public', 'job', 'Transaction')"), [["Exclusive"]]);
+    await a.run("COMMIT");
+    assert.deepEqual(await b.rows("DECLARE @r int; EXEC @r = sp_getapplock 'job', 'Shared', 'Session', 0; SELECT @r"), [
+      [0],
+    ]);
+  });
+});
+
+test("random transactions of three sessions end as if each had run alone, in the order of their commits", async () => {
+  const step = fc.record({
+    who: fc.integer({ min: 0, max: 2 }),
+    what: fc.constantFrom("insert", "update", "move", "delete", "commit", "rollback", "save", "undo"),
+    id: fc.integer({ min: 1, max: 5 }),
+    v: fc.integer({ min: 0, max: 9 }),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+      const started = await start();
+      await started.sql.run("CREATE TABLE r (id int PRIMARY KEY, v int, INDEX ix (v)); INSERT r VALUES (1, 1), (2, 2)");
+      const clients = [started.sql, await started.another(), await started.another()];
+      for (const client of clients) await client.run("SET LOCK_TIMEOUT 0");
+      let committed = new Map([
+        [1, 1],
+        [2, 2],
+      ]);
+      // Each session's own changes since its transaction began, as functions of the committed state.
+      const own: (((state: Map<number, number>) => void)[] | null)[] = [null, null, null];
+      const saved = [0, 0, 0];
+      for (const { who, what, id, v } of steps) {
+        const client = clients[who]!;
+        if (!own[who]) {
+          await client.run("BEGIN TRAN");
+          own[who] = [];
+          saved[who] = -1;
+        }
+        if (what === "commit" || what === "rollback") {
+          await client.run(what);
+          if (what === "commit") for (const apply of own[who]!) apply(committed);
+          own[who] = null;
+        } else if (what === "save") {
+          await client.run("SAVE TRAN s");
+          saved[who] = own[who]!.length;
+        } else if (what === "undo") {
+          if (saved[who]! >= 0) {
+            await client.run("ROLLBACK TRAN s");
+            own[who]!.length = saved[who]!;
+          }
+        } else {
+          const to = (id % 5) + 1;
+          const texts = {
+            insert: `INSERT r VALUES (${id}, ${v})`,
+            update: `UPDATE r SET v = ${v} WHERE id = ${id}`,
+            move: `UPDATE r SET id = ${to} WHERE id = ${id}`,
+            delete: `DELETE r WHERE id = ${id}`,
+          };
+          const { errors, counts } = await client.attempt(texts[what]);
+          if (errors.length === 0 && counts[0]! > 0)
+            own[who]!.push((state) => {
+              const old = state.get(id);
+              if (what === "delete" || what === "move") state.delete(id);
+              if (what === "insert" || what === "update") state.set(id, v);
+              if (what === "move") state.set(to, old!);
+            });
+        }
+        const seen = new Map(committed);
+        for (const apply of own[who] ?? []) apply(seen);
+        const expected = [...seen].sort(([x], [y]) => x - y);
+        assert.deepEqual(await client.rows("SELECT id, v FROM r"), expected);
+        const byIndex = await client.rows(`SELECT id FROM r WHERE v = ${v} ORDER BY id`);
+        assert.deepEqual(
+          byIndex.flat(),
+          expected.filter((row) => row[1] === v).map((row) => row[0]),
+        );
+        committed = new Map(committed);
+      }
+    }),
+    { numRuns: 120 },
+  );
+});
