@@ -5,6 +5,7 @@ import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { DStreamError, describeError } from "../errors.ts";
+import type { SimulatorCommand } from "./simulator.ts";
 import { UsageError } from "./usage-error.ts";
 import type { CommonOptions } from "./wiring.ts";
 
@@ -97,6 +98,15 @@ program
       end((await runDemo({ changes, kills: kill, rate, seed, keep: keep === true }, process.stdout)) ? 0 : 1);
     },
   );
+
+program
+  .command("simulator")
+  .description("a SQL Server stand-in that speaks TDS and does CDC, until it is stopped")
+  .option("--port <port>", "to listen on; 0 takes a free one", wholeNumber, 1433)
+  .option("--host <address>", "to listen on", "127.0.0.1")
+  .option("--database <name>", "made at start", "TestDB")
+  .option("--capture-interval <ms>", "between two scans of the capture job", wholeNumber, 5000)
+  .action(async (options: SimulatorCommand) => end(await (await import("./simulator.ts")).simulate(options)));
 
 await program.parseAsync().catch((error: unknown) => {
   if (error instanceof DStreamError || error instanceof UsageError) {
