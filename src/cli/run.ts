@@ -16,6 +16,8 @@ export async function run(halves: readonly ("ingester" | "router")[], options: C
       await part?.run(signal);
     };
   });
+  const running = runUntilSignal(parts, logger);
+  // Said when signals are heard.
   logger.info({ config: config.file }, `dstream ${halves.length > 1 ? "server" : halves[0]} starts`);
-  return await runUntilSignal(parts, logger);
+  return await running;
 }
