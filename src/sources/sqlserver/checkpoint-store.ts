@@ -106,7 +106,7 @@ export class SqlServerCheckpointStore implements CheckpointStore {
 
   async list(): Promise<StoredCheckpoint[]> {
     const rows = await this.#retried(
-      `SELECT ${rowColumns("")} FROM ${this.#table} ORDER BY table_name;`,
+      `IF OBJECT_ID(${quoteText(this.#table)}) IS NOT NULL SELECT ${rowColumns("")} FROM ${this.#table} ORDER BY table_name;`,
       [],
       "listing",
     );
