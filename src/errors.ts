@@ -109,5 +109,5 @@ export function describeError(error: unknown): string {
     const text = e instanceof Error ? e.message || e.name : String(e);
     if (!parts.some((part) => part.includes(text))) parts.push(text);
   }
-  return parts.join(": ");
+  return parts.map((part, i) => (i < parts.length - 1 ? part.replace(/\.$/, "") : part)).join(": ");
 }

@@ -42,13 +42,14 @@ export class Outage {
     try {
       for (;;) {
         cut.throwIfAborted();
+        const asked = this.#clock.now();
         try {
           const answer = await unlessAborted(call(), cut);
           this.#succeeded(caller);
           return answer;
         } catch (error) {
           if (stop.aborted || !this.#passes(error)) throw error;
-          this.#failed(caller, error);
+          this.#failed(caller, asked, error);
         }
         await this.#clock.wait(backoff.next(), stop);
         stop.throwIfAborted();
@@ -58,9 +59,9 @@ export class Outage {
     }
   }
 
-  #failed(caller: object, error: unknown): void {
+  #failed(caller: object, asked: number, error: unknown): void {
     if (this.#failing.size === 0) {
-      this.#since = this.#clock.now();
+      this.#since = asked;
       const advice = error instanceof DStreamError ? error.advice : undefined;
       this.#logger.warn({ advice }, `waiting for ${this.#what}: ${describeError(error)}`);
     }
