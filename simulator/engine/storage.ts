@@ -26,6 +26,8 @@ export interface View {
   modifyDate: Date;
   columns: string[];
   query: Query;
+  /** The statement that made it, as written. */
+  text?: string;
   msShipped: boolean;
 }
 
@@ -37,6 +39,8 @@ export interface Procedure {
   modifyDate: Date;
   parameters: ParameterDefinition[];
   body: Statement[];
+  /** The statement that made it, as written. */
+  text?: string;
   msShipped: boolean;
 }
 

@@ -428,11 +428,10 @@ function open(leaf: Leaf, access: Access, local: Condition[]): (frame: Frame) =>
   if (leaf.table) return (frame) => scan(leaf, leaf.table!, frame, rangeOf(access, frame));
   const { slot } = leaf;
   return function* (frame) {
+    let count = 0;
     for (const row of rowsOf(leaf, frame)) {
-      if (row === PAUSE) {
-        yield false;
-        continue;
-      }
+      if (row === PAUSE || ((++count & 127) === 0 && frame.run.due())) yield false;
+      if (row === PAUSE) continue;
       frame.rows[slot] = row;
       yield true;
     }
@@ -491,9 +490,15 @@ function rowsOf(leaf: Leaf, frame: Frame): Iterable<Row> {
   if (leaf.lateral) return leaf.rows!(frame, run);
   const around = frame.outer ?? newFrame(0, null, run);
   if (leaf.correlated) return leaf.rows!(around, run);
-  const known = run.cache.get(leaf) as Row[] | undefined;
-  return known ?? keep(leaf, leaf.rows!(around, run), run);
+  const known = run.cache.get(leaf) as Row[] | typeof ONCE | undefined;
+  if (Array.isArray(known)) return known;
+  if (known === ONCE) return keep(leaf, leaf.rows!(around, run), run);
+  // Most are read once only; what is read again is kept from then on.
+  run.cache.set(leaf, ONCE);
+  return leaf.rows!(around, run);
 }
+
+const ONCE: unique symbol = Symbol("read once");
 
 /** Hands the rows on, and keeps them for the next time if they were read to the end. */
 function* keep(leaf: Leaf, rows: Iterable<Row>, run: Run): Generator<Row> {
