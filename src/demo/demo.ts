@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SqlServerSimulator } from "../../simulator/index.ts";
 import { destinationName } from "../change/formats/destination.ts";
+import { DStreamError } from "../errors.ts";
 import { silent } from "../telemetry/logger.ts";
 import { openTransport } from "../transports/registry.ts";
 import type { Transport } from "../transports/transport.ts";
@@ -31,6 +32,11 @@ export interface DemoOptions {
   seed: number;
   /** Keeps the demo's folder, to look into. */
   keep: boolean;
+}
+
+/** The demo ends without a verdict. */
+class DemoEnded extends DStreamError {
+  readonly code = "DSTREAM_DEMO";
 }
 
 const QUEUE = "ingest-queue";
@@ -57,7 +63,7 @@ const CONFIGURATION = `ingester {
 export async function runDemo(options: DemoOptions, out: NodeJS.WriteStream): Promise<boolean> {
   const dir = await mkdtemp(join(tmpdir(), "dstream-demo-"));
   const stop = new AbortController();
-  const interrupt = (): void => stop.abort(new Error("Interrupted."));
+  const interrupt = (): void => stop.abort(new DemoEnded("Interrupted."));
   process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
   await using cleanup = new AsyncDisposableStack();
   cleanup.defer(async () => {
@@ -84,7 +90,7 @@ export async function runDemo(options: DemoOptions, out: NodeJS.WriteStream): Pr
         logFile: join(dir, `${name}.log`),
         cwd: dir,
         env: { DSTREAM_DB_CONNECTION_STRING: simulator.connectionStringFor(DATABASE), DSTREAM_LOG_LEVEL: "info" },
-        onDeath: (reason) => stop.abort(new Error(reason)),
+        onDeath: (reason) => stop.abort(new DemoEnded(reason)),
       }),
   );
   const [ingester, router] = children as [DemoChild, DemoChild];
