@@ -157,7 +157,7 @@ export class TableMonitor {
     const position = await database.ride(() => source.start(this.#table, stop), stop);
     const first = { position, commitTime: null };
     await database.ride(() => checkpoints.save(this.#table, first, token), stop);
-    this.#logger.info({ lsn: position.startLsn }, `${this.#name} has no checkpoint yet: starts after this LSN`);
+    this.#logger.info({ lsn: position.startLsn }, `${this.#name} has no checkpoint yet: starts at this LSN`);
     return { token, checkpoint: first };
   }
 
