@@ -262,14 +262,14 @@ export class Table implements TableSchema {
   /** Adds an index and fills it from the rows. Uniqueness is the caller's to check first (`duplicate`). */
   addIndex(index: Index): void {
     this.indexes = [...this.indexes, index].sort((a, b) => a.indexId - b.indexId);
-    this.schemaVersion++;
+    this.#structureChanged();
     if (index.clustered) this.rebuild();
     else this.#addStored(index);
   }
 
   dropIndex(index: Index): void {
     this.indexes = this.indexes.filter((other) => other !== index);
-    this.schemaVersion++;
+    this.#structureChanged();
     if (index.clustered) this.rebuild();
     else this.#others = this.#others.filter((other) => other.definition !== index);
   }
@@ -298,25 +298,13 @@ export class Table implements TableSchema {
     for (const entry of entries) this.#clustered.entries.insert(entry);
     this.#others = [];
     for (const index of this.indexes) if (!index.clustered) this.#addStored(index);
+    this.#structureChanged();
+  }
+
+  /** What was compiled for this table is no longer right. */
+  #structureChanged(): void {
     this.schemaVersion++;
-  }
-
-  /** Forgets all rows at once (TRUNCATE, undone by `restore`). */
-  takeAll(): Entry[] {
-    const entries: Entry[] = [];
-    const next = this.#clustered.entries.cursor(() => 0);
-    for (let entry = next(); entry; entry = next()) entries.push(entry);
-    this.#clustered.entries.clear();
-    for (const stored of this.#others) stored.items.clear();
-    return entries;
-  }
-
-  restore(entries: Entry[]): void {
-    for (const entry of entries) {
-      this.#clustered.entries.insert(entry);
-      for (let version: Version | null = entry; version; version = version.older)
-        if (version.row) this.index(entry, version.row);
-    }
+    if (!this.temporary) this.database.engine.schemaVersion++;
   }
 
   #addStored(index: Index): void {

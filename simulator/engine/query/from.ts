@@ -13,6 +13,7 @@ import { align, type Compiler } from "../expressions/compiler.ts";
 import { type Comparison, comparison } from "../expressions/conditions.ts";
 import { type Scope, type Source, type SourceColumn, sourceColumn } from "../expressions/scope.ts";
 import { PAUSE, type Run } from "../run.ts";
+import { SqlError } from "../session.ts";
 import { type Entry, type Range, type Table, visible } from "../table.ts";
 import { type HashKey, hashKeyOf } from "../types/comparison.ts";
 import { isBinary, isDecimal, isMoney, isNumber, isTemporal, isText } from "../types/types.ts";
@@ -471,8 +472,10 @@ function* scan(leaf: Leaf, table: Table, frame: Frame, range: Range | null): Gen
   const { run, entries } = frame;
   const snapshot = leaf.dirty ? { ...run.snapshot, dirty: true } : run.snapshot;
   const next = table.cursor(range);
+  const { schemaVersion } = table;
   let count = 0;
   for (let found = next(); found; found = next()) {
+    if (table.schemaVersion !== schemaVersion) throw changedMeanwhile(table);
     if ((++count & 127) === 0 && run.due()) yield false;
     const { entry } = found;
     const row = visible(entry, snapshot);
@@ -482,6 +485,16 @@ function* scan(leaf: Leaf, table: Table, frame: Frame, range: Range | null): Gen
     if (entries) entries[slot] = entry;
     yield true;
   }
+}
+
+/** Another session's DDL came while the rows were being read: their columns are not those that were asked for. */
+function changedMeanwhile(table: Table): SqlError {
+  return new SqlError(
+    3961,
+    `Snapshot isolation transaction failed in database '${table.database.name}' because the object accessed by the statement has been modified by a DDL statement in another concurrent transaction since the start of this transaction. It is disallowed because the metadata is not versioned. A concurrent update to metadata can lead to inconsistency if mixed with snapshot isolation.`,
+    16,
+    1,
+  );
 }
 
 /** Rows of a source that is no table: once a statement, unless they depend on other rows. */

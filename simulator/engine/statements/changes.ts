@@ -30,6 +30,9 @@ export class RowBusy extends Error {
 /** The row is not what it was in the snapshot. */
 class RowChanged extends Error {}
 
+/** While the statement waited for a lock, DDL of another session made what was compiled for it wrong: it is compiled anew. */
+export class SchemaChanged extends Error {}
+
 /** Runs in the session's transaction, or in one of its own; undoes what it did if it fails. */
 export async function inTransaction<T>(
   executor: Executor,
@@ -61,12 +64,15 @@ export async function inTransaction<T>(
   }
 }
 
+/** For what was compiled: throws SchemaChanged if that is out of date by the time the locks are there. */
 export async function lockTables(
   executor: Executor,
   transaction: Transaction,
-  locks: Map<Table, LockMode>,
+  locks: Iterable<[Table, LockMode]>,
+  compiled: number,
 ): Promise<void> {
   for (const [table, mode] of locks) await executor.session.lock(table, transaction, mode, executor.signal);
+  if (executor.session.engine.schemaVersion !== compiled) throw new SchemaChanged();
 }
 
 /** What a statement changed: for the checks at its end and for the client. */
@@ -89,13 +95,13 @@ export async function change<T extends Changed>(
   work: (run: Run, transaction: Transaction) => Promise<T>,
 ): Promise<T> {
   const { session } = executor;
+  const compiled = session.engine.schemaVersion;
   // What a table variable holds is not undone with the transaction.
   const separate = table.temporary && table.name.startsWith("@");
   return inTransaction(
     executor,
     async (transaction) => {
-      await lockTables(executor, transaction, locks);
-      if (!table.temporary) await session.lock(table, transaction, "IX", executor.signal);
+      await lockTables(executor, transaction, table.temporary ? locks : [...locks, [table, "IX"]], compiled);
       for (;;) {
         const mark = transaction.mark();
         const snapshot = session.openSnapshot(transaction);
@@ -119,6 +125,7 @@ export async function change<T extends Changed>(
           session.closeSnapshot(snapshot);
         }
         if (busy) await waitFor(executor, busy);
+        if (session.engine.schemaVersion !== compiled) throw new SchemaChanged();
       }
     },
     separate,

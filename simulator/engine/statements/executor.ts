@@ -26,6 +26,7 @@ import { resolveType } from "../types/types.ts";
 import { messageOf, type Session } from "../user-session.ts";
 import { type SqlType, Temporal, type Value } from "../values.ts";
 import { executeProcedure, executeText } from "./calls.ts";
+import { SchemaChanged } from "./changes.ts";
 import { cursorStatement } from "./cursors.ts";
 import { alterDatabase, createDatabase, useDatabase } from "./databases.ts";
 import { deleteRows } from "./delete.ts";
@@ -167,9 +168,20 @@ export class Executor {
       default:
         break;
     }
-    await this.#simple(statement);
+    await this.#compiledAnew(statement);
     session.lastError = 0;
     return null;
+  }
+
+  async #compiledAnew(statement: Statement): Promise<void> {
+    for (;;) {
+      try {
+        await this.#simple(statement);
+        return;
+      } catch (error) {
+        if (!(error instanceof SchemaChanged)) throw error;
+      }
+    }
   }
 
   async #simple(statement: Statement): Promise<void> {

@@ -13,7 +13,7 @@ import type { Table } from "../table.ts";
 import { isInteger } from "../types/types.ts";
 import { Decimal, type Value } from "../values.ts";
 import { captureResults } from "./calls.ts";
-import { change, finish, type Kind, nothing, targetTable } from "./changes.ts";
+import { change, finish, type Kind, nothing, SchemaChanged, targetTable } from "./changes.ts";
 import type { Executor } from "./executor.ts";
 import { OutputClause } from "./output.ts";
 import { type RowWriter, stored, writerOf } from "./row-writer.ts";
@@ -25,7 +25,23 @@ type Rows = (run: Run) => AsyncIterable<Row> | Iterable<Row>;
 const DEFAULT: unique symbol = Symbol("default");
 type Cell = ((frame: Frame) => Value) | typeof DEFAULT;
 
+type Captured = Awaited<ReturnType<typeof captureResults>>;
+
 export async function insertRows(executor: Executor, statement: Kind<"insert">): Promise<void> {
+  const { source } = statement;
+  // A procedure runs once, even if what is done with its rows must be compiled anew.
+  const captured = source.kind === "execute" ? await captureResults(executor, source.statement as Statement) : [];
+  for (;;) {
+    try {
+      await insertOnce(executor, statement, captured);
+      return;
+    } catch (error) {
+      if (!(error instanceof SchemaChanged)) throw error;
+    }
+  }
+}
+
+async function insertOnce(executor: Executor, statement: Kind<"insert">, captured: Captured): Promise<void> {
   const { session } = executor;
   const table = targetTable(executor, statement.target, "INSERT");
   const compiler = executor.compiler();
@@ -33,7 +49,7 @@ export async function insertRows(executor: Executor, statement: Kind<"insert">):
   const explicit = session.identityInsert === table;
   const columns = targetColumns(table, statement, explicit);
   const writer = writerOf(table, session);
-  const source = await sourceOf(executor, statement, table, columns, compiler, names);
+  const source = sourceOf(executor, statement, table, columns, compiler, names, captured);
   const scope = new Scope(null);
   const top = statement.top ? compiler.expression(statement.top.count, new Scope(null)) : null;
   const output = statement.output ? new OutputClause(executor, statement.output, table, scope, compiler, false) : null;
@@ -119,14 +135,15 @@ function targetColumns(table: Table, statement: Kind<"insert">, explicit: boolea
   return places;
 }
 
-async function sourceOf(
+function sourceOf(
   executor: Executor,
   statement: Kind<"insert">,
   table: Table,
   columns: number[],
   compiler: Compiler,
   names: Names | null,
-): Promise<Rows> {
+  captured: Captured,
+): Rows {
   const { source } = statement;
   const { dateFormat } = executor.session.options;
   const listed = statement.columns.length > 0;
@@ -159,17 +176,15 @@ async function sourceOf(
       checkWidth(plan.columns.length, columns, listed);
       return fromPlan(plan.columns, (run) => plan.open(null, run), store);
     }
-    case "execute": {
-      const results = await captureResults(executor, source.statement as Statement);
+    case "execute":
       return (run) => {
         const all: Row[] = [];
-        for (const { columns: given, rows } of results) {
+        for (const { columns: given, rows } of captured) {
           checkWidth(given.length, columns, listed);
           for (const row of fromPlan(given, () => rows, store)(run) as Iterable<Row>) all.push(row);
         }
         return all;
       };
-    }
   }
 }
 

@@ -19,6 +19,7 @@ export async function runQuery(executor: Executor, query: Query): Promise<void> 
   const { session, sink } = executor;
   const compiler = executor.compiler();
   compiler.options.push(...query.options);
+  const compiled = session.engine.schemaVersion;
   const plan = compileQuery(query, null, compiler);
   const assigns = plan.columns.length === 0;
   const work = async (transaction: Transaction | null): Promise<void> => {
@@ -36,7 +37,7 @@ export async function runQuery(executor: Executor, query: Query): Promise<void> 
   };
   if (compiler.locks.size > 0) {
     await inTransaction(executor, async (transaction) => {
-      await lockTables(executor, transaction, compiler.locks);
+      await lockTables(executor, transaction, compiler.locks, compiled);
       await work(transaction);
     });
     return;

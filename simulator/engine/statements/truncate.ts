@@ -39,15 +39,16 @@ export async function truncateTable(executor: Executor, statement: Kind<"truncat
             1,
           );
     await session.lock(table, transaction, "X", executor.signal);
-    const rows = table.takeAll();
-    const count = table.rowCount;
-    table.rowCount = 0;
+    // Row by row, so that others go on seeing them until this is committed.
+    const snapshot = { seq: Number.MAX_SAFE_INTEGER, transaction };
+    for (const { entry } of table.entries(snapshot)) {
+      transaction.lock(entry);
+      transaction.delete(table, entry);
+    }
     const identity = table.columns.find((column) => column.identity)?.identity;
     const next = identity?.next ?? 0n;
     if (identity) identity.next = identity.seed;
     transaction.onRollback(() => {
-      table.restore(rows);
-      table.rowCount = count;
       if (identity) identity.next = next;
     });
   });

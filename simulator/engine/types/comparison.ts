@@ -87,7 +87,10 @@ export function hashKeyOf(
     case "numeric":
     case "money":
     case "smallmoney":
-      return (value) => (value as Decimal).toString().replace(/\.?0+$/, (zeros) => (zeros.includes(".") ? "" : zeros));
+      return (value) => {
+        const text = (value as Decimal).toString();
+        return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+      };
     case "date":
     case "time":
     case "datetime":

@@ -9,10 +9,11 @@ import { type Client, start, until } from "./client.ts";
 let engine: Engine;
 let a: Client;
 let b: Client;
+let another: () => Promise<Client>;
 beforeEach(async () => {
   const started = await start();
-  ({ engine, sql: a } = started);
-  b = await started.another();
+  ({ engine, sql: a, another } = started);
+  b = await another();
   await a.run("CREATE TABLE t (id int PRIMARY KEY, v int); INSERT t VALUES (1, 10), (2, 20)");
 });
 
@@ -312,4 +313,53 @@ test("random transactions of three sessions end as if each had run alone, in the
     }),
     { numRuns: 120 },
   );
+});
+
+describe("changes of structure", () => {
+  test("a statement that waited for one is compiled anew", async () => {
+    await a.run("BEGIN TRAN; SELECT * FROM t WITH (TABLOCKX)");
+    const [insert] = await blocked(b, b.attempt("INSERT t VALUES (3, 33)"));
+    const c = await another();
+    const [update] = await blocked(c, c.attempt("UPDATE t SET v = 1"));
+    await a.run("ALTER TABLE t DROP COLUMN v; ALTER TABLE t ADD w varchar(10) NULL; COMMIT");
+    assert.deepEqual((await insert!).errors, []);
+    assert.equal((await update!).errors[0]!.number, 207);
+    assert.deepEqual(await a.rows("SELECT id, w FROM t"), [
+      [1, null],
+      [2, null],
+      [3, "33"],
+    ]);
+  });
+
+  test("TRUNCATE is not seen before its commit", async () => {
+    await a.run("BEGIN TRAN; TRUNCATE TABLE t");
+    assert.deepEqual(await b.rows("SELECT COUNT(*) FROM t"), [[2]]);
+    await a.run("COMMIT");
+    assert.deepEqual(await b.rows("SELECT COUNT(*) FROM t"), [[0]]);
+  });
+
+  test("a result that is being read ends with an error when its table changes, not with other columns' values", async () => {
+    await a.run(
+      "CREATE TABLE big (id int PRIMARY KEY, x int, y int); INSERT big SELECT value, 1, 2 FROM GENERATE_SERIES(1, 3000)",
+    );
+    const seen = new Set<unknown>();
+    const numbers: number[] = [];
+    let count = 0;
+    const sink = {
+      columns() {},
+      async row(row: readonly unknown[]) {
+        seen.add(row[1]);
+        if (++count === 10) await a.run("ALTER TABLE big DROP COLUMN x");
+      },
+      statementDone() {},
+      message({ number }: { number: number }) {
+        numbers.push(number);
+      },
+      environment() {},
+      output() {},
+      returnStatus() {},
+    };
+    await b.session.batch("SELECT id, x FROM big", sink, new AbortController().signal);
+    assert.deepEqual([...seen, ...numbers], [1, 3961]);
+  });
 });
