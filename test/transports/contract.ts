@@ -206,6 +206,29 @@ export function transportContract(subject: TransportUnderTest): void {
       if (transport.inspect) assert.deepEqual(await counts(transport), { pending: 0, deadLettered: 0 });
     });
 
+    test("what is sent behind a dead-lettered message, before the rest is completed, is delivered", async (t) => {
+      const { transport, sender, receiver } = await start();
+      if (transport.deadLetters === undefined) return t.skip("this transport has no dead letters");
+      await sender.send([message("m-1"), message("m-2")]);
+      const [delivery] = await take(receiver, 1);
+      await delivery!.deadLetter(delivery!.messages[1]!, "chosen");
+      await sender.send([message("m-3")]);
+      await delivery!.complete();
+      assert.deepEqual(await ids(receiver, 1), ["m-3"]);
+    });
+
+    test("a receiver that ends between dead-lettering all of a delivery and completing it holds nobody up", async (t) => {
+      const { transport, open, sender } = await start();
+      if (transport.deadLetters === undefined) return t.skip("this transport has no dead letters");
+      await sender.send([message("m-1")]);
+      const ending = await open();
+      const [delivery] = await take(await ending.receiver(QUEUE), 1);
+      await delivery!.deadLetter(delivery!.messages[0]!, "chosen");
+      await ending.close();
+      await sender.send([message("m-2", { key: "Cars" })]);
+      assert.deepEqual(await ids(await transport.receiver(QUEUE), 1), ["m-2"]);
+    });
+
     test("a message at the limit is delivered, one byte more is too large and named, and nothing of its send is lost", async () => {
       const { transport, sender, receiver } = await start();
       const room = transport.limits.maxMessageBytes - messageSize(message("m-1", { body: Buffer.alloc(0) }));

@@ -100,6 +100,37 @@ test("a file that somebody keeps locked is unavailable, and works again afterwar
   await transport.close();
 });
 
+test("a large send of which the disk takes only the smaller, later part is in order once it is sent again", async (t) => {
+  const { transport, sender, receiver } = await start("full");
+  const all = Array.from({ length: 1_500 }, (_, n) => message(`m-${n}`));
+  const exec = DatabaseSync.prototype.exec;
+  const disk = t.mock.method(DatabaseSync.prototype, "exec", function (this: DatabaseSync, sql: string) {
+    const stored = sql === "COMMIT" ? Number(this.prepare("SELECT count(*) AS n FROM message").get()!["n"]) : 0;
+    if (stored > 600) throw Object.assign(new Error("database or disk is full"), { errcode: 13 });
+    exec.call(this, sql);
+  });
+  await assert.rejects(sender.send(all), { reason: "unavailable", message: /no space/ });
+  disk.mock.restore();
+  await sender.send(all);
+  assert.deepEqual(
+    await ids(receiver, all.length),
+    all.map(({ id }) => id),
+  );
+  await transport.close();
+});
+
+test("after the machine was suspended, what this process is working on is not delivered to it once more", async (t) => {
+  const { transport, sender, receiver } = await start("suspended");
+  await sender.send([message("m-1")]);
+  const [delivery] = await take(receiver, 1);
+  // The monotonic clock stands still meanwhile.
+  const now = Date.now;
+  t.mock.method(Date, "now", () => now() + 3_600_000);
+  assert.deepEqual(await takeNow(transport), []);
+  await delivery!.complete();
+  await transport.close();
+});
+
 test("a queue that was never made is refused by name", async () => {
   const { transport } = await start("missing");
   await assert.rejects(transport.sender({ kind: "queue", name: "ingest-quue" }), {

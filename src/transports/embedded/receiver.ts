@@ -21,7 +21,7 @@ export class Leases {
   #store: QueueStore;
   #held = new Set<Held>();
   #timer: NodeJS.Timeout;
-  #renewed = performance.now();
+  #renewed = moment();
 
   constructor(file: SqliteFile, store: QueueStore, holder: number, leaseMs: number) {
     this.#file = file;
@@ -41,10 +41,13 @@ export class Leases {
 
   /**
    * Part of a write. A process that was stopped for longer than its leases keeps what nobody has taken meanwhile; it must
-   * say so before it looks for expired keys, or one of its receivers would take what another one is working on.
+   * say so before it looks for expired keys, or one of its receivers would take what another one is working on. A suspended
+   * machine stops the monotonic clock, so the wall clock counts as well.
    */
   renewOverdue(): void {
-    if (performance.now() - this.#renewed > this.leaseMs / 2) this.#renewAll();
+    const { wall, monotonic } = moment();
+    const passed = Math.max(wall - this.#renewed.wall, monotonic - this.#renewed.monotonic);
+    if (passed > this.leaseMs / 2) this.#renewAll();
   }
 
   async close(): Promise<void> {
@@ -58,7 +61,7 @@ export class Leases {
 
   async #renew(): Promise<void> {
     if (this.#held.size === 0) {
-      this.#renewed = performance.now();
+      this.#renewed = moment();
       return;
     }
     await this.#file
@@ -70,8 +73,12 @@ export class Leases {
 
   #renewAll(): void {
     for (const held of this.#held) if (!this.#store.renew(held)) this.#held.delete(held);
-    this.#renewed = performance.now();
+    this.#renewed = moment();
   }
+}
+
+function moment(): { wall: number; monotonic: number } {
+  return { wall: Date.now(), monotonic: performance.now() };
 }
 
 /** Looks at what other processes have written are this far apart: after work, and when nothing has come for a while. */

@@ -4,7 +4,8 @@ import type { FileSchema } from "../../sqlite/file.ts";
  * - `queue`: one row a queue, one a subscription of a topic; what is sent to a topic is stored once for each of them.
  * - `lane`: one row a key that has messages. It stands in line by `turn` while free, and is held by a delivery (`lease` is that
  *   delivery's number, `until` its end in Unix ms, `holder` its process) while not; it goes with its last message.
- * - `message`: what waits or is being delivered, by `seq` in the order of sending.
+ * - `message`: what waits or is being delivered, by `seq` in the order of sending. No `seq` is given twice: a delivery names
+ *   what it settles by the first and the last, also when the last was dead-lettered and others have been sent since.
  * - `remembered_0`, `remembered_1`: ids that were sent. One takes new ids, the other still knows the older ones; when the
  *   first is full or old, the second is emptied at a stroke and they change places (`memory`).
  */
@@ -29,7 +30,7 @@ export const queueSchema: FileSchema = {
     CREATE INDEX lane_in_line ON lane (queue, until, turn);
     CREATE INDEX lane_held ON lane (holder) WHERE holder IS NOT NULL;
     CREATE TABLE message (
-      seq INTEGER PRIMARY KEY, lane INTEGER NOT NULL, id TEXT NOT NULL, properties TEXT NOT NULL, body BLOB NOT NULL
+      seq INTEGER PRIMARY KEY AUTOINCREMENT, lane INTEGER NOT NULL, id TEXT NOT NULL, properties TEXT NOT NULL, body BLOB NOT NULL
     ) STRICT;
     CREATE INDEX message_of_lane ON message (lane);
     CREATE TABLE dead_letter (

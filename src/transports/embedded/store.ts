@@ -119,7 +119,11 @@ export class QueueStore {
       const lane = Number(row["id"]);
       const key = String(row["key"]);
       const messages = this.#messagesOf(lane, key, rows, bytes, held.length === 0);
-      if (messages.length === 0) break;
+      if (messages.length === 0) {
+        if (held.length > 0) break; // too large for what is left; the next claim begins with it
+        this.#free(lane, null); // its process was killed when it had dead-lettered all of it
+        continue;
+      }
       for (const { body } of messages) bytes -= body.length;
       rows -= messages.length;
       const lease = randomInt(1, 2 ** 48 - 1);

@@ -135,13 +135,11 @@ export class EmbeddedTransport implements Transport {
 
   async #send(entity: Entity, messages: readonly Message[]): Promise<void> {
     for (const message of messages) this.#checkSize(entity, message);
-    const writes: Promise<void>[] = [];
+    // One after the other: where one fails, none behind it is stored, or it would be ahead of it when all is sent again.
     for (const part of cut(messages)) {
       const add = () => this.#store.add(this.#store.queuesOf(entity), part);
-      writes.push(this.#file.write(add, { durable: true, announce: true }));
+      await speaking(() => this.#file.write(add, { durable: true, announce: true }));
     }
-    // The parts are written in order; where one fails, later ones may be stored all the same, so the caller sends all again.
-    await speaking(() => allOrFirstError(writes));
   }
 
   #checkSize(entity: Entity, message: Message): void {
@@ -183,8 +181,4 @@ function* cut(messages: readonly Message[]): Iterable<readonly Message[]> {
     bytes += size;
   }
   if (start < messages.length) yield messages.slice(start);
-}
-
-async function allOrFirstError(writes: Promise<void>[]): Promise<void> {
-  for (const result of await Promise.allSettled(writes)) if (result.status === "rejected") throw result.reason;
 }
