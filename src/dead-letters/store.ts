@@ -8,7 +8,6 @@
 import { createReadStream } from "node:fs";
 import { mkdir, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import type { Message } from "../change/message.ts";
 import type { Position } from "../change/position.ts";
 import { TransportError } from "../errors.ts";
@@ -99,9 +98,12 @@ export class DeadLetterStore {
       await using handle = await open(path, "a+");
       const { size } = await handle.stat();
       const torn = size > 0 && (await handle.read(Buffer.alloc(1), 0, 1, size - 1)).buffer[0] !== NEWLINE;
-      await handle.appendFile(`${torn ? "\n" : ""}${JSON.stringify(line)}\n`);
+      // In one call, so that nothing that another process appends comes in between.
+      const bytes = Buffer.from(`${torn ? "\n" : ""}${JSON.stringify(line)}\n`);
+      const { bytesWritten } = await handle.write(bytes);
+      if (bytesWritten < bytes.length) throw new Error(`Only ${bytesWritten} of ${bytes.length} bytes were written.`);
       await handle.sync();
-      if (size === 0) await syncFolder(this.folder);
+      await syncFolder(this.folder);
     } catch (error) {
       throw new TransportError("unavailable", `Cannot write a dead letter to ${path}.`, {
         advice: "Make room, or make the folder writable; dead_letters in the configuration names another one.",
@@ -121,8 +123,7 @@ export class DeadLetterStore {
 
   async #read(file: string): Promise<Map<string, StoredLetter>> {
     const letters = new Map<string, StoredLetter>();
-    const input = createReadStream(join(this.folder, file));
-    for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+    for await (const text of linesOf(createReadStream(join(this.folder, file), "utf8"))) {
       const line = parse(text);
       if (line === null) continue;
       if ("removed" in line) letters.delete(line.removed);
@@ -135,6 +136,20 @@ export class DeadLetterStore {
 /** Table names may hold anything, a slash or `..` too. */
 function fileOf(table: TableName): string {
   return encodeURIComponent(fullName(table).toWellFormed()) + SUFFIX;
+}
+
+/** Not node:readline, to which U+2028 and U+2029 end a line: JSON leaves them in its strings as they are. */
+async function* linesOf(chunks: AsyncIterable<string>): AsyncGenerator<string> {
+  let parts: string[] = [];
+  for await (const chunk of chunks) {
+    const [first, ...rest] = chunk.split("\n") as [string, ...string[]];
+    parts.push(first);
+    for (const next of rest) {
+      yield parts.join("");
+      parts = [next];
+    }
+  }
+  yield parts.join("");
 }
 
 function parse(text: string): Line | { removed: string } | null {
@@ -150,7 +165,7 @@ function toLetter({ time, table, position, reason, message }: Line): StoredLette
   return { id: message.id, time: new Date(time), table, position, reason, message: { ...message, body } };
 }
 
-/** A new file's name is on disk only when its folder is. */
+/** A new file's name is on disk only when its folder is; what made the file may have been killed before. */
 async function syncFolder(folder: string): Promise<void> {
   if (process.platform === "win32") return;
   await using handle = await open(folder, "r");

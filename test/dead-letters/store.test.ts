@@ -28,6 +28,16 @@ test("a letter comes back whole: table, position, reason and message", async () 
   assert.equal(await new DeadLetterStore(folder).get("a-2"), null);
 });
 
+test("a letter comes back whole with line separators of Unicode in it, and beyond what one read brings", async () => {
+  const folder = join(root, "separators");
+  const body = Buffer.from(JSON.stringify({ data: { text: "a\u2028b\u2029c\u0085d\r\n", long: "ü".repeat(200_000) } }));
+  const store = new DeadLetterStore(folder);
+  await store.append({ ...letter("a-1"), message: { ...letter("a-1").message, body } });
+  await store.append(letter("a-2"));
+  assert.deepEqual((await store.get("a-1"))?.message.body, body);
+  assert.ok(await store.get("a-2"));
+});
+
 test("a message that was put aside twice is listed once, and a removed one no more", async () => {
   const store = new DeadLetterStore(join(root, "twice"));
   for (const id of ["a-1", "a-2", "a-1"]) await store.append(letter(id));
