@@ -8,7 +8,7 @@ import type { Row } from "../database.ts";
 import { undeclared, unsupported } from "../errors.ts";
 import type { LockMode } from "../locks.ts";
 import { refuse } from "../locks.ts";
-import { findObject, lookUp } from "../query/sources.ts";
+import { findObject } from "../query/sources.ts";
 import { Run } from "../run.ts";
 import { SqlError } from "../session.ts";
 import type { Entry, Table } from "../table.ts";
@@ -221,11 +221,6 @@ export function targetTable(executor: Executor, target: Target, permission: stri
   if (found.kind === "system") throw new SqlError(259, "Ad hoc updates to system catalogs are not allowed.", 16, 1);
   if (!found.table.temporary) compiler.require(permission, found.database, found.table);
   return found.table;
-}
-
-/** Whether a name is that of a table at all (UPDATE and DELETE may name an alias of their FROM instead). */
-export function isTable(executor: Executor, parts: string[]): boolean {
-  return lookUp(parts, executor.compiler())?.kind === "table";
 }
 
 /** Tells the client how many rows there were. */

@@ -197,7 +197,7 @@ export async function alterTable(executor: Executor, statement: Kind<"alter_tabl
     const changes = alter(executor, table, action, transaction);
     table.modifyDate = session.engine.now();
     table.database.engine.schemaVersion++;
-    const command = `ALTER TABLE ${statement.name.parts.map((part) => `[${part}]`).join(".")} ${describe(statement)}`;
+    const command = statement.text;
     for (const change of changes)
       for (const hook of table.database.hooks.afterAlterTable) hook({ table, command, session, transaction, change });
     tell(executor, table, command, transaction);
@@ -221,26 +221,6 @@ function remember(table: Table): () => void {
     table.rebuild();
     table.database.engine.schemaVersion++;
   };
-}
-
-/** The statement in words, for cdc.ddl_history. */
-function describe({ action }: Kind<"alter_table">): string {
-  switch (action.kind) {
-    case "add":
-      return `ADD ${[...action.columns.map(({ name, type }) => (type ? `[${name}] ${typeNameText(type)}` : `[${name}]`)), ...action.constraints.map(({ kind }) => kind.toUpperCase())].join(", ")}`;
-    case "drop":
-      return `DROP ${[...action.columns.map((name) => `COLUMN [${name}]`), ...action.constraints.map((name) => `CONSTRAINT [${name}]`)].join(", ")}`;
-    case "alter_column":
-      return `ALTER COLUMN [${action.column}] ${typeNameText(action.type)}${action.nullable === undefined ? "" : action.nullable ? " NULL" : " NOT NULL"}`;
-    case "alter_column_masking":
-      return `ALTER COLUMN [${action.column}] ${action.mask === undefined ? "DROP MASKED" : `ADD MASKED WITH (FUNCTION = '${action.mask}')`}`;
-    case "other":
-      return action.text;
-  }
-}
-
-function typeNameText({ name, args }: { name: string; args: number[] }): string {
-  return args.length > 0 ? `${name}(${args.map((arg) => (arg === -1 ? "max" : arg)).join(", ")})` : name;
 }
 
 function alter(

@@ -13,7 +13,6 @@ export { isText };
 
 export const INT: SqlType = { id: "int" };
 export const BIGINT: SqlType = { id: "bigint" };
-export const BIT: SqlType = { id: "bit" };
 export const FLOAT: SqlType = { id: "float" };
 export const DATETIME: SqlType = { id: "datetime" };
 export const NULL_TYPE: SqlType = { id: "null" };
