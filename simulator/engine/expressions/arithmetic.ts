@@ -50,17 +50,22 @@ function invalid(type: SqlType, op: Operator): SqlError {
   return new SqlError(8117, `Operand data type ${type.id} is invalid for ${OPERATOR_NAMES[op]} operator.`, 16, 1);
 }
 
-/** NULL in, NULL out. */
+/**
+ * NULL in, NULL out. What is computed from columns counts as nullable even where they are not, "because possible underflows or
+ * overflows will produce null results as well":
+ * https://learn.microsoft.com/sql/t-sql/statements/alter-table-computed-column-definition-transact-sql
+ */
 function strict(
   left: Compiled,
   right: Compiled,
   type: SqlType,
   apply: (a: NonNullable<Value>, b: NonNullable<Value>) => Value,
 ): Compiled {
+  const constant = left.constant === true && right.constant === true;
   return {
     type,
-    nullable: left.nullable || right.nullable,
-    constant: left.constant === true && right.constant === true,
+    nullable: left.nullable || right.nullable || (!constant && !isText(type) && type.id !== "varbinary"),
+    constant,
     evaluate: (frame: Frame) => {
       const a = left.evaluate(frame);
       if (a === null) return null;

@@ -1,3 +1,4 @@
+/** How the rows of one source are found: by which index, in which order, or by hashing. */
 import type { Index, Row } from "../database.ts";
 import type { Compiled, Condition, Frame } from "../expressions/compiled.ts";
 import { align } from "../expressions/compiler.ts";

@@ -1,3 +1,4 @@
+/** Running a FROM clause: nested loops over steps, each of which sets one or more slots of the frame. */
 import type { Row } from "../database.ts";
 import { type Compiled, type Condition, type Frame, newFrame } from "../expressions/compiled.ts";
 import { align } from "../expressions/compiler.ts";

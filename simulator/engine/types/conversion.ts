@@ -1,3 +1,8 @@
+/**
+ * Values from one type to another, as CAST, CONVERT and SQL Server itself do it: what is allowed, how it rounds, and with which
+ * error it fails. A converter is made once per statement and then called per value; NULL never reaches it.
+ * https://learn.microsoft.com/sql/t-sql/functions/cast-and-convert-transact-sql
+ */
 import { unsupported } from "../errors.ts";
 import { SqlError } from "../session.ts";
 import { type SqlType, type Value, Variant } from "../values.ts";

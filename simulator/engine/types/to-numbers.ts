@@ -1,3 +1,4 @@
+/** Conversions to bit, the integers, decimal, money and float. */
 import { unsupported } from "../errors.ts";
 import { SqlError } from "../session.ts";
 import { Decimal, type SqlType, type Temporal, type Value } from "../values.ts";

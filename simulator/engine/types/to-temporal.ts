@@ -1,3 +1,4 @@
+/** Conversions to dates and times. */
 import { unsupported } from "../errors.ts";
 import { SqlError } from "../session.ts";
 import { type SqlType, Temporal } from "../values.ts";
