@@ -128,6 +128,7 @@ export class SqliteFile {
     const deadline = performance.now() + this.#busyMs;
     for (;;) {
       try {
+        this.#checkStillThere("read");
         return work();
       } catch (error) {
         const fault = translate(error, `read ${this.#what} ${this.path}`);
@@ -256,7 +257,7 @@ export class SqliteFile {
     const asked = performance.now();
     for (;;) {
       try {
-        this.#checkStillThere();
+        this.#checkStillThere("write to");
         this.#setDurable(this.#jobs.some((job) => job.durable));
         this.#database.exec("BEGIN IMMEDIATE");
         return;
@@ -275,8 +276,8 @@ export class SqliteFile {
     this.#durable = durable;
   }
 
-  /** What is written to a file that somebody has deleted would be acknowledged and lost. */
-  #checkStillThere(): void {
+  /** What is written to a file that somebody has deleted would be acknowledged and lost; who reads it waits for nothing. */
+  #checkStillThere(doing: string): void {
     let inode: number | undefined;
     try {
       inode = statSync(this.path).ino;
@@ -284,7 +285,7 @@ export class SqliteFile {
       inode = undefined;
     }
     if (inode === this.#inode) return;
-    throw new FileError("unusable", `Cannot write to ${this.#what} ${this.path}: the file was removed or replaced.`, {
+    throw new FileError("unusable", `Cannot ${doing} ${this.#what} ${this.path}: the file was removed or replaced.`, {
       advice: "Restart every dstream process that uses it; what was in the removed file is gone with it.",
     });
   }

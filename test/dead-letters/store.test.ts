@@ -34,7 +34,7 @@ test("a letter comes back whole with line separators of Unicode in it, and beyon
   const store = new DeadLetterStore(folder);
   await store.append({ ...letter("a-1"), message: { ...letter("a-1").message, body } });
   await store.append(letter("a-2"));
-  assert.deepEqual((await store.get("a-1"))?.message.body, body);
+  assert.ok((await store.get("a-1"))?.message.body.equals(body));
   assert.ok(await store.get("a-2"));
 });
 

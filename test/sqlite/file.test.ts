@@ -87,11 +87,12 @@ test("a lock that another process holds is waited for, and one held for too long
   await file.close();
 });
 
-test("a file that was removed or replaced takes no more writes, instead of losing them", async () => {
-  const { path, file, insert } = await start("removed");
+test("a file that was removed or replaced takes no more writes, instead of losing them, and is not read any more", async () => {
+  const { path, file, insert, numbers } = await start("removed");
   await insert(1);
   await rename(path, `${path}.old`);
-  await assert.rejects(insert(2), says("unusable", /removed or replaced/));
+  await assert.rejects(insert(2), says("unusable", /write.*removed or replaced/));
+  await assert.rejects(numbers(), says("unusable", /read.*removed or replaced/));
   await file.close();
 });
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { statSync } from "node:fs";
+import { rmSync, statSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -128,6 +128,14 @@ test("after the machine was suspended, what this process is working on is not de
   t.mock.method(Date, "now", () => now() + 3_600_000);
   assert.deepEqual(await takeNow(transport), []);
   await delivery!.complete();
+  await transport.close();
+});
+
+test("a receiver that waits at a file which somebody removes says so, instead of waiting for ever", async () => {
+  const { path, transport, receiver } = await start("removed");
+  const waiting = take(receiver, 1);
+  for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix);
+  await assert.rejects(waiting, { reason: "rejected", message: /removed or replaced/ });
   await transport.close();
 });
 
