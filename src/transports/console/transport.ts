@@ -50,8 +50,8 @@ export class ConsoleTransport implements Transport {
     });
   }
 
+  /** Waits for nobody: a write that its reader does not take was not acknowledged, and comes again. */
   async close(): Promise<void> {
-    await this.#last;
     this.#stream.off("error", this.#failed);
     // A write that fails later has nobody to tell; without a listener it would end the process.
     this.#stream.on("error", () => {});
