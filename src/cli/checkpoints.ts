@@ -20,11 +20,16 @@ export async function list(options: CommonOptions): Promise<number> {
   const { config } = await configure(options);
   await using stack = new AsyncDisposableStack();
   const stored = await (await openCheckpoints(config, stack)).list();
-  for (const { table, position, commitTime, token, updatedAt } of stored) {
-    process.stdout.write(
-      `${checkpointKey(table)}  ${describePosition(position)}  committed ${commitTime ?? "unknown"}  token ${token}  saved ${updatedAt.toISOString()}\n`,
-    );
-  }
+  const rows = stored.map(({ table, position, commitTime, token, updatedAt }) => [
+    checkpointKey(table),
+    describePosition(position),
+    `committed ${commitTime ?? "unknown"}`,
+    `token ${token}`,
+    `saved ${updatedAt.toISOString()}`,
+  ]);
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]!.length))) ?? [];
+  for (const row of rows)
+    process.stdout.write(`${row.map((text, column) => text.padEnd(widths[column]!)).join("  ")}\n`);
   if (stored.length === 0) process.stderr.write("There are no checkpoints yet.\n");
   return 0;
 }
