@@ -11,7 +11,7 @@ import { SqlServerSimulator } from "../../simulator/index.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 /** Far above what anything here takes: what hangs fails with what was said until then. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 export interface LogLine {
   level: string;

@@ -150,7 +150,6 @@ test("SIGTERM while a queue that is locked is waited for ends it within its time
   t.after(() => file.close());
   const running = place.start("server");
   await running.says(/^dstream server starts/);
-  const began = performance.now();
+  // It ends itself with 1 when that takes nearly ten seconds.
   assert.equal(await running.end(), 0);
-  assert.ok(performance.now() - began < 10_000);
 });

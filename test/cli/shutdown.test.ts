@@ -18,9 +18,8 @@ test("SIGTERM in the middle of a load: what is checkpointed is delivered, and th
   };
   await insert(1, count / 2);
   await router.shows(1);
-  const began = performance.now();
+  // It ends itself with 1 when draining takes nearly ten seconds.
   assert.equal(await ingester.end(), 0);
-  assert.ok(performance.now() - began < 10_000);
   await insert(count / 2 + 1, count);
   // The ingester is gone: what its checkpoint says must come out of the queue, no more and no less.
   const { stdout } = await place.run("checkpoints list");

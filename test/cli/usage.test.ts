@@ -25,8 +25,9 @@ roter {
 
 test("everything that is wrong with a configuration is said at once, with its place", async (t) => {
   const place = new Workplace(t, WRONG);
-  for (const command of ["check", "ingester", "router", "server", "checkpoints list", "dead-letters list"]) {
-    const { code, stdout, stderr } = await place.run(command);
+  const commands = ["check", "ingester", "router", "server", "checkpoints list", "dead-letters list"];
+  const outcomes = await Promise.all(commands.map(async (command) => ({ command, ...(await place.run(command)) })));
+  for (const { command, code, stdout, stderr } of outcomes) {
     assert.equal(code, 1, command);
     assert.equal(stdout, "");
     assert.deepEqual(

@@ -1,12 +1,13 @@
 /** `dstream demo`, as a newcomer starts it. */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 
@@ -77,7 +78,9 @@ test("Ctrl-C leaves no process and no file behind", async (t) => {
     Number(pid),
   );
   assert.equal(children.length, 2);
-  for (const pid of children) assert.ok(process.kill(pid, 0), "it runs");
+  const { stdout: commands } = await promisify(execFile)("ps", ["-ww", "-o", "args=", "-p", children.join(",")]);
+  assert.match(commands, /main\.ts ingester --config [\s\S]*main\.ts router --config /, "both run");
+  assert.doesNotMatch(commands, /sqlserver:|Simulator!1/, "no secret for others to see");
   // A terminal sends it to every process of the group.
   process.kill(-demo.process.pid!, "SIGINT");
   assert.equal(await demo.ended, 1);
