@@ -1,6 +1,7 @@
 /** Reads the catalogue: which tables are captured, by which instances, with which columns and keys. */
 import type { TableName } from "../../ingester/checkpoint.ts";
 import type { CapturedColumn, CapturedTable, CaptureInstance } from "./capture-instance.ts";
+import { columnType } from "./column-writer.ts";
 import type { SqlConnection } from "./connection.ts";
 import { lsnOrNull } from "./lsn.ts";
 import { quoteName } from "./quote.ts";
@@ -102,10 +103,7 @@ function readColumn(row: Row): CapturedColumn {
     name: name as string,
     ordinal: ordinal as number,
     computed: Boolean(computed),
-    // CLR types share one system type that has no row of its own in sys.types.
-    type: (type as string | null)?.toLowerCase() ?? "clr",
-    maxLength: maxLength as number,
-    scale: scale as number,
+    ...columnType(type, maxLength, scale),
     sourceNullable: nullable === null ? null : Boolean(nullable),
   };
 }

@@ -5,6 +5,7 @@
  *     set 1  the table's capture instances: (object_id, start_lsn)
  *     set 2  the changes: TOP (@rows), in position order, after a position and not above the bound
  *     set 3  the low watermark again
+ *     set 4  the change table's columns, with their types: (name, type, max_length, scale)
  *
  * The bound is @upTo, or this connection's own maximum where that is behind: a readable secondary may be.
  *
@@ -58,6 +59,8 @@ export interface RowLayout {
 
 export class ChangeQuery {
   readonly layout: RowLayout;
+  /** What makes sets 3 and 4, for a read that was called off before them; takes @instance. */
+  readonly afterwards: string;
   /** Position between transactions, and within one. */
   readonly #texts: { between: string; within: string };
   readonly #form: "full" | "without command" | "window";
@@ -73,6 +76,10 @@ export class ChangeQuery {
     const mask = options.before ? 5 + Number(options.zone) : -1;
     const values = 5 + Number(options.zone) + Number(options.before);
     this.layout = { lsn: 0, command: 1, seqval: 2, operation: 3, commitTime: 4, offset, mask, values };
+    this.afterwards =
+      "SELECT sys.fn_cdc_get_min_lsn(@instance);\n" +
+      "SELECT c.name, b.name, c.max_length, c.scale FROM sys.columns AS c " +
+      `LEFT JOIN sys.types AS b ON b.user_type_id = c.system_type_id WHERE c.object_id = ${instance.objectId};`;
     this.#texts = { between: this.#text(options, false), within: this.#text(options, true) };
   }
 
@@ -154,7 +161,7 @@ export class ChangeQuery {
       `) AS ${ROW}`,
       `LEFT JOIN cdc.lsn_time_mapping AS m ON m.start_lsn = ${ROW}.${LSN}`,
       `ORDER BY ${outerOrder.join(", ")};`,
-      "SELECT sys.fn_cdc_get_min_lsn(@instance);",
+      this.afterwards,
     ].join("\n");
   }
 }

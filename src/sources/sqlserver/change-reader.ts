@@ -9,7 +9,8 @@
  * Every answer states, as of its time, the table's instances, the low watermark before and after, and the connection's own
  * maximum. What does not fit is found before anything of the answer is used:
  *
- *     instances other than known          the catalogue is read again, then the changes
+ *     instances or types other than known the catalogue is read again, then the changes
+ *     another connection in between       the changes are read again: it may lead to another history
  *     low watermark above the position    GapError
  *     low watermark missing               not yet processed: nothing to read; no permission or no instance: SourceError
  *     maximum below the position          HistoryError; on a read-only database, which may be a secondary: SourceError
@@ -32,7 +33,8 @@ import type { BatchLimit, ChangeBatch, ChangeReader, SourceTable } from "../../i
 import type { Logger } from "../../telemetry/logger.ts";
 import type { CapturedTable, CaptureInstance } from "./capture-instance.ts";
 import { isBetweenTransactions } from "./change-query.ts";
-import type { SqlConnection } from "./connection.ts";
+import { type ColumnType, columnType } from "./column-writer.ts";
+import type { ResultSet, SqlConnection } from "./connection.ts";
 import type { ConnectionPool } from "./connection-pool.ts";
 import { behindCheckpoint, checkHistory, gapError } from "./history.ts";
 import type { InstanceReading } from "./instance-reading.ts";
@@ -95,10 +97,10 @@ export class SqlServerChangeReader implements ChangeReader {
         const batch = await this.#source.pool.use(signal, (connection) =>
           this.#attempt(captured, limit, connection, signal),
         );
-        if (batch !== "catalogue changed") return batch;
+        if (batch !== "again") return batch;
       } catch (error) {
-        const gone = error instanceof SourceError && error.number === NO_SUCH_OBJECT;
-        if (!gone || attempt > 0) throw error;
+        // The catalogue may be outdated: an instance was dropped, or a column has another type.
+        if (!(error instanceof SourceError && error.scope === "table") || attempt > 0) throw error;
       }
     }
     throw new SourceError(
@@ -129,16 +131,18 @@ export class SqlServerChangeReader implements ChangeReader {
     limit: BatchLimit,
     connection: SqlConnection,
     signal: AbortSignal,
-  ): Promise<ChangeBatch | "catalogue changed"> {
+  ): Promise<ChangeBatch | "again"> {
     const plan = await this.#plan(captured, limit.upTo, connection, signal);
     if (plan === null) return this.#nothing();
     const reading = await this.#source.reading(this.table, captured, plan.instance, connection, signal);
+    const { session } = connection;
     const answer = await this.#ask(reading, plan, limit, connection, signal);
 
-    if (!sameInstances(captured, answer.instances)) return "catalogue changed";
+    if (!sameInstances(captured, answer.instances) || !sameTypes(plan.instance, answer.types)) return "again";
     const verdict = this.#judge(plan.instance, answer);
     if (verdict === "wait") return this.#nothing();
     await this.#verify(connection, signal);
+    if (session === null || connection.session !== session) return "again";
 
     const { messages, last, full } = answer;
     this.#announce(plan.instance);
@@ -245,6 +249,9 @@ export class SqlServerChangeReader implements ChangeReader {
         return true;
       },
     });
+    const [lowAfter, columns] = stopped
+      ? await this.#afterwards(reading, plan.instance, connection, signal)
+      : [sets[3]!, sets[4]!];
     const [maximum, bound, low, boundTime, , updateability] = sets[0]!.rows[0]!;
     return {
       messages,
@@ -254,13 +261,27 @@ export class SqlServerChangeReader implements ChangeReader {
       maximum: lsnOrNull(maximum),
       bound: lsnOrNull(bound),
       lowBefore: watermark(low),
-      lowAfter: stopped
-        ? await lowWatermark(connection, plan.instance, this.table, signal)
-        : watermark(sets[3]!.rows[0]![0]),
+      lowAfter: watermark(lowAfter.rows[0]![0]),
       boundTime: boundTime === null ? null : localText(boundTime as Date),
       readOnly: updateability === "READ_ONLY",
       instances: new Map(sets[1]!.rows.map(([id, start]) => [id as number, lsnOrNull(start)])),
+      types: new Map(
+        columns.rows.map(([name, type, maxLength, scale]) => [name as string, columnType(type, maxLength, scale)]),
+      ),
     };
+  }
+
+  /** The last two result sets, where the answer was called off before them. */
+  async #afterwards(
+    { query }: InstanceReading,
+    instance: CaptureInstance,
+    connection: SqlConnection,
+    signal: AbortSignal,
+  ): Promise<[ResultSet, ResultSet]> {
+    const doing = `asking for the low watermark of ${fullName(this.table)}`;
+    const parameters = [{ name: "instance", type: "nvarchar" as const, value: instance.name }];
+    const { sets } = await connection.query(query.afterwards, parameters, signal, { doing });
+    return [sets[0]!, sets[1]!];
   }
 
   /** "wait": there is nothing to be read yet. */
@@ -329,9 +350,10 @@ interface Answer {
   boundTime: string | null;
   readOnly: boolean;
   instances: Map<number, Lsn | null>;
+  /** Of the change table's columns, by name, once the changes had been read. */
+  types: Map<string, ColumnType>;
 }
 
-const NO_SUCH_OBJECT = 208;
 /** The result set of the changes. */
 const CHANGES = 2;
 /** Column of the first result set. */
@@ -343,24 +365,24 @@ function watermark(value: unknown): Lsn | null {
   return lsn === ZERO_LSN ? null : lsn;
 }
 
-async function lowWatermark(
-  connection: SqlConnection,
-  instance: CaptureInstance,
-  table: SourceTable,
-  signal: AbortSignal,
-) {
-  const doing = `asking for the low watermark of ${fullName(table)}`;
-  const parameters = [{ name: "instance", type: "nvarchar" as const, value: instance.name }];
-  const { sets } = await connection.query("SELECT sys.fn_cdc_get_min_lsn(@instance)", parameters, signal, { doing });
-  return watermark(sets[0]!.rows[0]![0]);
-}
-
 /** The same instances, and none of them has been processed for the first time since. */
 function sameInstances(captured: CapturedTable, now: Map<number, Lsn | null>): boolean {
   if (captured.instances.length !== now.size) return false;
   return captured.instances.every(({ objectId, startLsn }) => {
     const start = now.get(objectId);
     return start !== undefined && (start === null) === (startLsn === null);
+  });
+}
+
+/**
+ * The types that the query was made for. A captured column whose type is altered is altered in the change table too
+ * (https://learn.microsoft.com/sql/relational-databases/track-changes/about-change-data-capture-sql-server), and what was
+ * converted for the old type may have been cut short.
+ */
+function sameTypes(instance: CaptureInstance, now: ReadonlyMap<string, ColumnType>): boolean {
+  return instance.columns.every(({ name, type, maxLength, scale }) => {
+    const column = now.get(name);
+    return column?.type === type && column.maxLength === maxLength && column.scale === scale;
   });
 }
 

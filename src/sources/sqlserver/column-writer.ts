@@ -21,6 +21,16 @@ export interface ColumnType {
   readonly scale: number;
 }
 
+/** `type`, `maxLength` and `scale` as sys.columns has them, the first by its name in sys.types. */
+export function columnType(type: unknown, maxLength: unknown, scale: unknown): ColumnType {
+  // CLR types share one system type that has no row of its own in sys.types.
+  return {
+    type: (type as string | null)?.toLowerCase() ?? "clr",
+    maxLength: maxLength as number,
+    scale: scale as number,
+  };
+}
+
 /** Writes one value, given as tedious reads the column's expressions; never called with NULL. */
 export type ValueWriter = (values: readonly unknown[], at: number) => string;
 

@@ -63,8 +63,8 @@ export class SqlServerSource implements Source {
   readonly #watcher: SqlConnection;
   readonly #pool: ConnectionPool;
   readonly #facts = new WeakMap<object, SessionFacts>();
-  /** By the change table's object id; made anew with the catalogue. */
-  #readings = new Map<string, InstanceReading>();
+  /** By the instance as a catalogue described it, and by what the server said of itself. */
+  readonly #readings = new WeakMap<CaptureInstance, Map<string, InstanceReading>>();
   #catalog: { tables: CapturedTable[]; watch: WatchQuery } | null = null;
   #closed = new AbortController();
 
@@ -78,15 +78,22 @@ export class SqlServerSource implements Source {
   async tables(): Promise<SourceTable[]> {
     const { tables } = await this.#readCatalog(this.#closed.signal);
     const found = new Map<CapturedTable, SourceTable>();
+    const missing: { pattern: TablePattern; error: SourceError }[] = [];
     for (const pattern of this.#options.tables) {
       const matching = tables.filter((table) => matches(pattern, table));
       // Without a wildcard a name means one table, and in a case-sensitive database the one that is written exactly so.
       const exact = matching.filter((table) => table.schema === pattern.schema && table.table === pattern.table);
       const named = !pattern.pattern && exact.length > 0 ? exact : matching;
-      if (named.length === 0) throw this.#notCaptured(pattern, tables);
+      if (named.length === 0) missing.push({ pattern, error: this.#notCaptured(pattern, tables) });
       for (const table of named) found.set(table, this.#sourceTable(table));
     }
+    if (found.size === 0 && missing.length > 0) throw missing[0]!.error;
     const result = [...found.values()];
+    for (const { pattern, error } of missing) {
+      // A table by its name stops when it is read, says why, and begins once CDC is on for it; the others go on meanwhile.
+      if (!pattern.pattern) result.push(this.#sourceTable(pattern));
+      else this.#options.logger.warn({ advice: error.advice }, error.message);
+    }
     refuseCollisions(result.map((table) => ({ table, destination: table.destination })));
     return result;
   }
@@ -209,7 +216,7 @@ export class SqlServerSource implements Source {
     return this.#options.target.hosts[0].server;
   }
 
-  #sourceTable({ schema, table }: CapturedTable): SourceTable {
+  #sourceTable({ schema, table }: TableName): SourceTable {
     const { database } = this.#options.target;
     const parts: DestinationParts = { host: this.#host(), database, schema, table };
     return {
@@ -223,13 +230,15 @@ export class SqlServerSource implements Source {
   async #readCatalog(signal: AbortSignal): Promise<{ tables: CapturedTable[]; watch: WatchQuery }> {
     const tables = await readCatalog(this.#watcher, signal);
     const watched = tables.filter((table) => this.#options.tables.some((pattern) => matches(pattern, table)));
-    this.#readings = new Map();
     this.#catalog = { tables, watch: new WatchQuery(watched) };
     return this.#catalog;
   }
 
   async #captured(table: SourceTable, fresh: boolean, signal: AbortSignal): Promise<CapturedTable> {
-    const catalog = fresh || this.#catalog === null ? await this.#readCatalog(signal) : this.#catalog;
+    // What is known may be older than the table's capture instance.
+    const known = fresh || this.#catalog === null ? undefined : find(this.#catalog.tables, table);
+    if (known !== undefined) return known;
+    const catalog = await this.#readCatalog(signal);
     const captured = find(catalog.tables, table);
     if (captured === undefined) throw this.#notCaptured(table, catalog.tables);
     return captured;
@@ -259,8 +268,9 @@ export class SqlServerSource implements Source {
     signal: AbortSignal,
   ): Promise<InstanceReading> {
     const { time, recoveryFork } = await this.#factsOf(connection, signal);
-    const cacheKey = JSON.stringify([instance.objectId, time.zone, recoveryFork]);
-    const readings = this.#readings;
+    const readings = this.#readings.get(instance) ?? new Map<string, InstanceReading>();
+    this.#readings.set(instance, readings);
+    const cacheKey = JSON.stringify([time.zone, recoveryFork]);
     const known = readings.get(cacheKey);
     if (known) return known;
     const options = this.#tableOptions(table);
