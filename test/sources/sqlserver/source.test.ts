@@ -43,6 +43,21 @@ test("a table that is not captured is refused with the statement that captures i
   await assert.rejects(world.source(["Person"]).tables(), /Did you mean dbo\.Persons\?/);
 });
 
+test("a table that is not captured stops alone when it is read, and begins once CDC is on for it", async () => {
+  await using world = await shop();
+  const source = world.source(["Persons", "Uncaptured"]);
+  const tables = await source.tables();
+  assert.deepEqual(names(tables), ["dbo.Persons", "dbo.Uncaptured"]);
+  const uncaptured = tables[1]!;
+  await assert.rejects(source.start(uncaptured, never), (error: SourceError) => {
+    assert.equal(error.scope, "table");
+    assert.match(error.advice!, /@source_name = N'Uncaptured'/);
+    return true;
+  });
+  await world.capture("Uncaptured");
+  await source.start(uncaptured, never);
+});
+
 test("one query tells which tables have changes after their positions", async () => {
   await using world = await shop();
   const source = world.source(["*.*"]);
