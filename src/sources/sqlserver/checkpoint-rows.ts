@@ -37,8 +37,14 @@ export function rowColumns(prefix: string): string {
     "saved_lsn",
     "fencing_token",
   ];
-  const utc = `DATEADD(minute, DATEDIFF(minute, GETDATE(), GETUTCDATE()), ${prefix}updated_at)`;
-  return [...names.map((name) => prefix + name), utc].join(", ");
+  return [...names.map((name) => prefix + name), updatedAt(prefix)].join(", ");
+}
+
+/** The same of a table that only the first version has written to, and nobody has upgraded yet. */
+export const firstVersionColumns = `table_name, last_lsn, NULL, NULL, NULL, NULL, NULL, 0, ${updatedAt("")}`;
+
+function updatedAt(prefix: string): string {
+  return `DATEADD(minute, DATEDIFF(minute, GETDATE(), GETUTCDATE()), ${prefix}updated_at)`;
 }
 
 export function readRow(row: readonly unknown[]): {

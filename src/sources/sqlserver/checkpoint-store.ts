@@ -14,6 +14,7 @@ import {
   assignments,
   checkpointParameters,
   createTable,
+  firstVersionColumns,
   readRow,
   rowColumns,
   storedCheckpoint,
@@ -105,11 +106,12 @@ export class SqlServerCheckpointStore implements CheckpointStore {
   }
 
   async list(): Promise<StoredCheckpoint[]> {
-    const rows = await this.#retried(
-      `IF OBJECT_ID(${quoteText(this.#table)}) IS NOT NULL SELECT ${rowColumns("")} FROM ${this.#table} ORDER BY table_name;`,
-      [],
-      "listing",
-    );
+    // Asked first: a missing column fails its batch even in a branch that is not taken.
+    const state = `SELECT OBJECT_ID(${quoteText(this.#table)}), COL_LENGTH(${quoteText(this.#table)}, N'fencing_token');`;
+    const [[table, upgraded] = []] = await this.#retried(state, [], "listing");
+    if (table === null) return [];
+    const columns = upgraded === null ? firstVersionColumns : rowColumns("");
+    const rows = await this.#retried(`SELECT ${columns} FROM ${this.#table} ORDER BY table_name;`, [], "listing");
     return rows.flatMap(storedCheckpoint);
   }
 

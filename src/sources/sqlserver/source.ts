@@ -3,6 +3,7 @@ import {
   type DestinationParts,
   destinationName,
   refuseCollisions,
+  refuseNamesakes,
   serverIdentity,
 } from "../../change/formats/destination.ts";
 import { RowMessageEncoder } from "../../change/formats/row-message.ts";
@@ -94,6 +95,7 @@ export class SqlServerSource implements Source {
       if (!pattern.pattern) result.push(this.#sourceTable(pattern));
       else this.#options.logger.warn({ advice: error.advice }, error.message);
     }
+    refuseNamesakes(result);
     refuseCollisions(result.map((table) => ({ table, destination: table.destination })));
     return result;
   }

@@ -37,6 +37,12 @@ test("a table of the first version is upgraded in place and continued from: its 
       `INSERT INTO cdc_offsets (table_name, last_lsn) VALUES (N'Persons', 0x${lsn})`,
   );
   await withStore("cdc_offsets", async (store) => {
+    const listed = (await store.list()).map(({ table, position, token }) => ({ table, position, token }));
+    assert.deepEqual(
+      listed,
+      [{ table: persons, position: beforeTransaction(lsn), token: 0 }],
+      "looking upgrades nothing",
+    );
     await store.prepare();
     const { token, checkpoint } = await store.claim(persons, 1);
     assert.deepEqual(checkpoint, { position: beforeTransaction(lsn), commitTime: null });
