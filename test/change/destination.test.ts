@@ -4,6 +4,7 @@ import { test } from "node:test";
 import {
   destinationName,
   refuseCollisions,
+  refuseNamesakes,
   serverIdentity,
   serverLabel,
 } from "../../src/change/formats/destination.ts";
@@ -40,4 +41,26 @@ test("two tables that would end in one destination are refused by name", () => {
     destination: destinationName({ ...place, table }),
   }));
   assert.throws(() => refuseCollisions(ends), /dbo\.A b and dbo\.A-b would both end in .*a-b\.events/);
+});
+
+test("two tables that a dot makes alike are refused, since one would go on from the other's checkpoint", () => {
+  const dotted = { schema: "dbo", table: "sales.Orders" };
+  const orders = { schema: "sales", table: "Orders" };
+  assert.throws(
+    () => refuseNamesakes([orders, { schema: "dbo", table: "Orders" }, dotted]),
+    (error: SourceError) => {
+      assert.equal(error.scope, "fatal");
+      assert.match(error.message, /\[sales\]\.\[Orders\] and \[dbo\]\.\[sales\.Orders\]/);
+      return true;
+    },
+  );
+  assert.throws(
+    () =>
+      refuseNamesakes([
+        { schema: "a.b", table: "c" },
+        { schema: "a", table: "b.c" },
+      ]),
+    SourceError,
+  );
+  refuseNamesakes([orders, { schema: "dbo", table: "Orders" }, { schema: "Sales", table: "Persons" }]);
 });

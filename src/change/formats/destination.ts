@@ -3,7 +3,7 @@
 import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { SourceError } from "../../errors.ts";
-import { fullName, type TableName } from "../../ingester/checkpoint.ts";
+import { checkpointKey, fullName, type TableName } from "../../ingester/checkpoint.ts";
 
 export interface DestinationParts extends TableName {
   /** As the connection string names it. */
@@ -63,6 +63,26 @@ export function refuseCollisions(destinations: readonly { table: TableName; dest
         },
       );
     owners.set(destination.toLowerCase(), table);
+  }
+}
+
+/**
+ * Throws where two tables would have one checkpoint or one name in locks and logs: a dot in a name can make them alike
+ * (`sales.Orders` of dbo, and `Orders` of sales).
+ */
+export function refuseNamesakes(tables: readonly TableName[]): void {
+  const owners = new Map<string, TableName>();
+  for (const table of tables) {
+    for (const name of new Set([checkpointKey(table), fullName(table)].map((text) => text.toLowerCase()))) {
+      const { schema, table: other } = owners.get(name) ?? table;
+      if (schema !== table.schema || other !== table.table)
+        throw new SourceError(
+          "fatal",
+          `The tables [${schema}].[${other}] and [${table.schema}].[${table.table}] would share one checkpoint or lock: ${name} names both.`,
+          { advice: "Leave one out, and read it with another configuration and another checkpoint table." },
+        );
+      owners.set(name, table);
+    }
   }
 }
 
