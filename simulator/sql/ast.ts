@@ -216,7 +216,8 @@ export type Statement = { line: number } & (
     }
   | { kind: "truncate"; name: ObjectName }
   | { kind: "create_table"; name: ObjectName; columns: ColumnDefinition[]; constraints: TableConstraint[] }
-  | { kind: "alter_table"; name: ObjectName; action: AlterTableAction }
+  /** `text`: the statement as written. */
+  | { kind: "alter_table"; name: ObjectName; action: AlterTableAction; text: string }
   | {
       kind: "drop";
       object:

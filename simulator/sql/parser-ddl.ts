@@ -171,9 +171,11 @@ function alterDatabase(p: TokenReader, line: number, start: number): Statement {
 
 function alterTable(p: TokenReader, line: number): Statement {
   const start = p.pos;
+  const alter = p.previous;
   p.expect("TABLE");
   const name = p.objectName();
-  return { line, kind: "alter_table", name, action: alterTableAction(p, start) };
+  const action = alterTableAction(p, start);
+  return { line, kind: "alter_table", name, action, text: p.sourceFrom(alter) };
 }
 
 /** https://learn.microsoft.com/sql/t-sql/statements/alter-table-transact-sql */

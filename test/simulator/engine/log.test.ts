@@ -123,10 +123,10 @@ describe("hooks", () => {
       "TRUNCATE TABLE untracked; ALTER TABLE t ADD w int NULL; ALTER TABLE t ALTER COLUMN v varchar(20) NULL; EXEC sp_rename 't.w', 'x', 'COLUMN'; ALTER TABLE t DROP COLUMN x",
     );
     assert.deepEqual(heard, [
-      ["add", "ALTER TABLE [t] ADD [w] int"],
-      ["alter", "ALTER TABLE [t] ALTER COLUMN [v] varchar(20) NULL"],
+      ["add", "ALTER TABLE t ADD w int NULL"],
+      ["alter", "ALTER TABLE t ALTER COLUMN v varchar(20) NULL"],
       ["rename", "sp_rename 't.w', 'x', 'COLUMN'"],
-      ["drop", "ALTER TABLE [t] DROP COLUMN [x]"],
+      ["drop", "ALTER TABLE t DROP COLUMN x"],
     ]);
   });
 });
