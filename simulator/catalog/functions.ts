@@ -40,6 +40,7 @@ export function objectByName(context: Context, text: string, type?: string): Cat
   const databaseName = parts.at(-3);
   const database = databaseName ? context.engine.database(databaseName) : context.session.currentDatabase;
   if (!database) return undefined;
+  if (name.startsWith("#") && same(database.name, "tempdb")) return temporaryTable(context, name, type);
   const schema = parts.at(-2);
   const schemas = schema ? [schema] : [context.session.principalIn(database).defaultSchema, "dbo", "sys"];
   const wanted = type?.trim().toUpperCase().padEnd(2);
@@ -53,6 +54,22 @@ export function objectByName(context: Context, text: string, type?: string): Cat
     if (found) return found;
   }
   return undefined;
+}
+
+/** The session's own: others' are not found by their names. */
+function temporaryTable({ session }: Context, name: string, type: string | undefined): CatalogObject | undefined {
+  const table = session.temporaryTables.get(name.toLowerCase());
+  if (!table || (type !== undefined && type.trim().toUpperCase() !== "U")) return undefined;
+  return {
+    objectId: table.objectId,
+    name: table.name,
+    schema: table.schema,
+    parentId: 0,
+    type: "U ",
+    created: table.createDate,
+    modified: table.modifyDate,
+    msShipped: false,
+  };
 }
 
 function tableById({ session }: Context, id: Value): Table | undefined {
