@@ -17,6 +17,7 @@ import { readServerTime } from "./server-time.ts";
 
 /** datetime counts in 1/300 s: a time a little earlier is never rounded past the one that was asked for. */
 const ROUNDING_MS = 4;
+const CLOCK_CHANGE_MS = 3_600_000;
 
 export async function startPosition(
   connection: SqlConnection,
@@ -64,7 +65,14 @@ async function maximumLsn(connection: SqlConnection, doing: string, signal: Abor
   return lsnOrNull(sets[0]!.rows[0]![0]);
 }
 
-/** The first LSN committed at the time or later; null: there is none yet. Times older than all map to the first. */
+/**
+ * The first LSN committed at the time or later; null: there is none yet. Times older than all map to the first.
+ *
+ * lsn_time_mapping holds local times, which go back by an hour in autumn: what was committed after the wanted time may bear
+ * a smaller one. So the smallest local time that can still come counts, and up to an hour too much is read rather than a
+ * change too little: around that hour where the server can name its zone, always where it cannot and is not at UTC.
+ * fn_cdc_map_time_to_lsn goes by the times alone, so the table is asked.
+ */
 export async function firstSince(
   connection: SqlConnection,
   time: Date,
@@ -72,19 +80,33 @@ export async function firstSince(
   signal: AbortSignal,
 ): Promise<Lsn | null> {
   const { zone, offset } = await readServerTime(connection, signal);
-  const utc = new Date(time.getTime() - ROUNDING_MS).toISOString().slice(0, 23);
-  const local =
+  const utc = (ms: number) => new Date(time.getTime() - ROUNDING_MS + ms).toISOString().slice(0, 23);
+  const { sets } =
     zone === null
-      ? "DATEADD(minute, @offset, CONVERT(datetime2(3), @utc, 126))"
-      : "CONVERT(datetime2(3), @utc, 126) AT TIME ZONE N'UTC' AT TIME ZONE @zone";
-  const { sets } = await connection.query(
-    `SELECT sys.fn_cdc_map_time_to_lsn(N'smallest greater than or equal', CONVERT(datetime, CONVERT(datetime2(3), ${local})))`,
-    [
-      { name: "utc", type: "nvarchar", value: utc },
-      zone === null ? { name: "offset", type: "int", value: offset } : { name: "zone", type: "nvarchar", value: zone },
-    ],
-    signal,
-    { doing },
-  );
+      ? await connection.query(
+          firstSinceQuery("CONVERT(datetime2(3), @local, 126)"),
+          [{ name: "local", type: "nvarchar", value: utc(offset * 60_000 - (offset === 0 ? 0 : CLOCK_CHANGE_MS)) }],
+          signal,
+          { doing },
+        )
+      : await connection.query(
+          `DECLARE @at datetime2(3) = ${localOf("@utc")}, @then datetime2(3) = DATEADD(hour, -1, ${localOf("@later")}); ` +
+            firstSinceQuery("CASE WHEN @then < @at THEN @then ELSE @at END"),
+          [
+            { name: "utc", type: "nvarchar", value: utc(0) },
+            { name: "later", type: "nvarchar", value: utc(CLOCK_CHANGE_MS) },
+            { name: "zone", type: "nvarchar", value: zone },
+          ],
+          signal,
+          { doing },
+        );
   return lsnOrNull(sets[0]!.rows[0]![0]);
+}
+
+function firstSinceQuery(local: string): string {
+  return `SELECT MIN(start_lsn) FROM cdc.lsn_time_mapping WHERE tran_end_time >= CONVERT(datetime, ${local})`;
+}
+
+function localOf(utc: string): string {
+  return `CONVERT(datetime2(3), CONVERT(datetime2(3), ${utc}, 126) AT TIME ZONE N'UTC' AT TIME ZONE @zone)`;
 }

@@ -86,6 +86,33 @@ test("a maximum is null before anything was captured, and comes with its commit 
   assert.equal(await source.commitTime("ffffffffffffffffffff", never), null);
 });
 
+for (const version of ["13.0.5026.0", "16.0.4175.1"])
+  test(`a start time near a change of the clocks leaves out nothing that was committed since (server ${version})`, async () => {
+    let now = Date.parse("2026-10-24T12:00:00Z");
+    await using world = await World.open({ timeZone: "Europe/Berlin", version, clock: () => new Date(now) });
+    await world.persons();
+    // Berlin's clocks go from 03:00 back to 02:00 at 01:00Z: they show 02:50, 02:05, 02:55, 03:10.
+    const commits = ["00:50", "01:05", "01:55", "02:10"].map((clock) => Date.parse(`2026-10-25T${clock}:00Z`));
+    for (const time of commits) {
+      now = time;
+      await world.sql(`INSERT INTO Persons VALUES (${commits.indexOf(time)}, NULL, NULL)`);
+    }
+    const since = async (ms: number) => {
+      const start: Start = { at: "time", time: new Date(ms) };
+      const source = world.source(["Persons"], { tableOptions: () => ({ start, before: false }) });
+      const reader = await readerFromStart(source, await firstTable(source));
+      const { messages } = await readToEnd(reader, await maximum(source));
+      return messages.map(parse).map(({ data }) => data["ID"]);
+    };
+    for (const [index, time] of commits.entries()) {
+      const wanted = [0, 1, 2, 3].slice(index);
+      for (const seconds of [0, 30, 330])
+        assert.deepEqual((await since(time - seconds * 1_000)).slice(-wanted.length), wanted);
+    }
+    const later = await since(Date.parse("2026-10-25T02:09:00Z"));
+    if (version.startsWith("16")) assert.deepEqual(later, [3], "no hour too much where the zone is known");
+  });
+
 test("a table without checkpoint starts at the low watermark, now, at an LSN or at a time", async () => {
   let now = Date.parse("2026-11-21T10:00:00Z");
   await using world = await World.open({ clock: () => new Date(now) });
