@@ -6,6 +6,10 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, test } from "node:test";
 import fc from "fast-check";
+import { thisProcess } from "../../src/process-identity.ts";
+import { SqliteFile } from "../../src/sqlite/file.ts";
+import { queueSchema } from "../../src/transports/embedded/schema.ts";
+import { QueueStore } from "../../src/transports/embedded/store.ts";
 import { type EmbeddedOptions, EmbeddedTransport } from "../../src/transports/embedded/transport.ts";
 import type { Delivery, Entity, Transport } from "../../src/transports/transport.ts";
 import { ids, message, take } from "./contract.ts";
@@ -136,6 +140,23 @@ test("a receiver that waits at a file which somebody removes says so, instead of
   const waiting = take(receiver, 1);
   for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix);
   await assert.rejects(waiting, { reason: "rejected", message: /removed or replaced/ });
+  await transport.close();
+});
+
+test("a process that two others bury at once takes nothing from one that enters meanwhile", async () => {
+  const { path, transport, sender } = await start("buried");
+  const file = await SqliteFile.open(path, queueSchema);
+  const store = new QueueStore(file, { leaseMs: 60_000, rememberMs: 60_000, rememberIds: 100 });
+  const dead = store.enter({ ...thisProcess(), started: 1 });
+  const seenByBoth = store.ended();
+  if (thisProcess().started > 0) assert.deepEqual(seenByBoth, [dead]); // else: no /proc, and nobody is buried
+  store.bury([dead]);
+  const entering = store.enter(thisProcess());
+  await sender.send([message("m-1")]);
+  const [held] = store.claim(store.queueOf(QUEUE)!, entering, { rows: 10, bytes: 1_000 });
+  store.bury([dead]);
+  assert.equal(store.complete(store.queueOf(QUEUE)!, held!), true);
+  await file.close();
   await transport.close();
 });
 

@@ -2,6 +2,7 @@ import type { FileSchema } from "../../sqlite/file.ts";
 
 /**
  * - `queue`: one row a queue, one a subscription of a topic; what is sent to a topic is stored once for each of them.
+ * - `holder`: processes that may hold keys. No `id` is given twice: two may bury a dead one while a third one enters.
  * - `lane`: one row a key that has messages. It stands in line by `turn` while free, and is held by a delivery (`lease` is that
  *   delivery's number, `until` its end in Unix ms, `holder` its process) while not; it goes with its last message.
  * - `message`: what waits or is being delivered, by `seq` in the order of sending. No `seq` is given twice: a delivery names
@@ -20,7 +21,7 @@ export const queueSchema: FileSchema = {
       UNIQUE (kind, name, subscription)
     ) STRICT;
     CREATE TABLE holder (
-      id INTEGER PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, realm TEXT NOT NULL, started INTEGER NOT NULL
+      id INTEGER PRIMARY KEY AUTOINCREMENT, host TEXT NOT NULL, pid INTEGER NOT NULL, realm TEXT NOT NULL, started INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE lane (
       id INTEGER PRIMARY KEY, queue INTEGER NOT NULL, key TEXT NOT NULL, turn INTEGER NOT NULL,
