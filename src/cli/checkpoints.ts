@@ -2,6 +2,7 @@
 import {
   afterTransaction,
   beforeTransaction,
+  comparePositions,
   formatLsnWithColons,
   type Position,
   parseLsn,
@@ -86,6 +87,9 @@ async function move(
   process.stdout.write(
     `${fullName(table)}: from ${before ? describePosition(before.position) : "no checkpoint"} to ${describePosition(position)}\n`,
   );
+  const { endpoint } = config.ingester.queue;
+  const back = before !== null && comparePositions(position, before.position) < 0;
+  if (back && endpoint.type === "embedded") process.stderr.write(`${rememberedIds(endpoint.path)}\n`);
   return 0;
 }
 
@@ -102,6 +106,14 @@ async function findTable(source: SqlServerSource, name: string): Promise<SourceT
 function describeOwner(table: SourceTable, owner: LockOwner | null): string {
   const who = owner ? `Process ${owner.pid} on ${owner.host}, since ${owner.since.toISOString()},` : "An ingester";
   return `${fullName(table)} has an owner. ${who} would not see its checkpoint move: stop it first, or say --force: then it is fenced off, and goes on from the new place after it has taken the table again.`;
+}
+
+/** The same change has the same id, so that a repeat is recognised: a queue that drops repeats drops these too. */
+function rememberedIds(path: string): string {
+  return (
+    "The embedded queue drops what it was sent before, by its ids (of the last seven days, or million messages): changes that it " +
+    `remembers will be read again, but not delivered again. To have them delivered, stop dstream, let consumers empty the topics, and remove ${path}.`
+  );
 }
 
 function requireLsn(text: string): string {

@@ -35,6 +35,7 @@ test("checkpoints are listed, set and rewound, by LSN and by time, and what come
 
   // From the second one on, by LSN: the queue has their ids, and swallows them.
   const rewound = await place.run(`checkpoints rewind Persons --lsn ${lsns[1]}`);
+  assert.match(rewound.stderr, /remembers will be read again, but not delivered again/);
   assert.equal(rewound.code, 0, rewound.stderr);
   assert.match(rewound.stdout, new RegExp(`^dbo\\.Persons: from .* to before ${written(lsns[1]!)}\n$`));
   const before = repeats(place);

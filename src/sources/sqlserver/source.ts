@@ -356,8 +356,12 @@ function sameTable(a: TableName, b: TableName): boolean {
   return a.schema === b.schema && a.table === b.table;
 }
 
+/** A table that was not captured at the start has the configuration's spelling; the catalogue's may differ in case. */
 function find(tables: readonly CapturedTable[], table: TableName): CapturedTable | undefined {
-  return tables.find((captured) => sameTable(captured, table));
+  const exact = tables.find((captured) => sameTable(captured, table));
+  if (exact !== undefined) return exact;
+  const alike = tables.filter((captured) => fullName(captured).toLowerCase() === fullName(table).toLowerCase());
+  return alike.length === 1 ? alike[0] : undefined;
 }
 
 /** The answer of a replica that has not seen all would make quiet tables of busy ones. */

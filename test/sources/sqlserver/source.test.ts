@@ -45,13 +45,13 @@ test("a table that is not captured is refused with the statement that captures i
 
 test("a table that is not captured stops alone when it is read, and begins once CDC is on for it", async () => {
   await using world = await shop();
-  const source = world.source(["Persons", "Uncaptured"]);
+  const source = world.source(["Persons", "uncaptured"]);
   const tables = await source.tables();
-  assert.deepEqual(names(tables), ["dbo.Persons", "dbo.Uncaptured"]);
+  assert.deepEqual(names(tables), ["dbo.Persons", "dbo.uncaptured"]);
   const uncaptured = tables[1]!;
   await assert.rejects(source.start(uncaptured, never), (error: SourceError) => {
     assert.equal(error.scope, "table");
-    assert.match(error.advice!, /@source_name = N'Uncaptured'/);
+    assert.match(error.advice!, /@source_name = N'uncaptured'/);
     return true;
   });
   await world.capture("Uncaptured");
