@@ -442,7 +442,8 @@ export class Executor {
       this.sink.message({
         number: severity === 0 ? 0 : number,
         state,
-        severity: 0,
+        // https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-error-severities
+        severity: severity === 10 ? 0 : Math.max(0, severity),
         message,
         line: statement.line,
         ...this.#procedure(),

@@ -91,6 +91,18 @@ describe("errors", () => {
     assert.deepEqual(await sql.rows("SELECT ERROR_NUMBER()"), [[null]]);
   });
 
+  test("RAISERROR tells severities below 10 as they are, and 10 as 0", async () => {
+    const { infos } = await sql.attempt("RAISERROR('nine', 9, 2); RAISERROR('ten', 10, 1); PRINT 'printed'");
+    assert.deepEqual(
+      infos.map(({ message, severity, state }) => [message, severity, state]),
+      [
+        ["nine", 9, 2],
+        ["ten", 0, 1],
+        ["printed", 0, 1],
+      ],
+    );
+  });
+
   test("THROW ends the batch, and in CATCH throws the error again as it was", async () => {
     const thrown = await sql.attempt("THROW 50005, N'mine', 7; SELECT 'not reached'");
     assert.deepEqual([thrown.errors[0]!.number, thrown.errors[0]!.state, thrown.sets.length], [50005, 7, 0]);
