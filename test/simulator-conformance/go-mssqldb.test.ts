@@ -1,0 +1,38 @@
+import { baseOf, type Client } from "./client.ts";
+import { Program } from "./clients/program.ts";
+import { conformance } from "./suite.ts";
+import { go } from "./tools.ts";
+
+/** https://github.com/microsoft/go-mssqldb */
+function client(): Client {
+  go.build();
+  const program = new Program(go.program, []);
+  return {
+    name: "go-mssqldb",
+    encryptions: ["none", "login", "all", "strict"],
+    abilities: [
+      "parameters",
+      "prepared",
+      "calls",
+      "cancel",
+      "cancel rows",
+      "transactions",
+      "messages",
+      "several errors",
+    ],
+    // A column's scale is not told for times: fractions come without their trailing zeros.
+    shows: new Map(["time", "datetime", "datetime2", "datetimeoffset"].map((type) => [type, withoutTrailingZeros])),
+    // The base type of a sql_variant's value is not told: two come as bytes, a date as a time.
+    cannotReadInVariant: ["date", "decimal", "uniqueidentifier"],
+    // Its VarChar sends the bytes of UTF-8, whatever the collation.
+    sends: (type, text) => !["char", "varchar", "text"].includes(baseOf(type)) || /^[ -~]*$/.test(text),
+    play: (scenario, target) => program.play(scenario, target),
+    close: () => program.close(),
+  };
+}
+
+function withoutTrailingZeros(text: string): string {
+  return text.replace(/(\.\d*?)0+(?=$|[+-])/, "$1").replace(/\.(?=$|[+-])/, "");
+}
+
+conformance("go-mssqldb", go.missing() ?? client());

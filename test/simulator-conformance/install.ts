@@ -1,0 +1,37 @@
+/** Fetches what the foreign clients need, from the Go module proxy, Maven Central and PyPI: `npm run conformance:install`. */
+import { firstOnPath, go, isOnPath, java, python } from "./tools.ts";
+
+const steps: [name: string, tool: boolean, how: string, fetch: () => void][] = [
+  ["go-mssqldb", isOnPath("go"), "Go (https://go.dev/dl)", go.install],
+  [
+    "mssql-jdbc",
+    isOnPath("mvn") && isOnPath("javac"),
+    "a JDK and Maven (Debian: default-jdk-headless, maven)",
+    java.install,
+  ],
+  [
+    "python-tds",
+    firstOnPath("python3", "python") !== undefined,
+    "Python (Debian: python3, python3-venv)",
+    python.install,
+  ],
+];
+
+for (const [name, tool, how, fetch] of steps) {
+  if (!tool) {
+    console.error(`${name}: not installed, it needs ${how}`);
+    process.exitCode = 1;
+    continue;
+  }
+  try {
+    fetch();
+    console.log(`${name}: ready`);
+  } catch (error) {
+    console.error(`${name}: ${(error as Error).message}`);
+    process.exitCode = 1;
+  }
+}
+if (!isOnPath("tsql") || !isOnPath("bsqldb")) {
+  console.error("FreeTDS: tsql and bsqldb are missing (Debian and Ubuntu: apt-get install freetds-bin)");
+  process.exitCode = 1;
+}

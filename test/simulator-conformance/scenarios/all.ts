@@ -1,0 +1,27 @@
+import { type Client, reads } from "../client.ts";
+import type { Scenario } from "../scenario.ts";
+import { cdc } from "./cdc.ts";
+import { changes } from "./changes.ts";
+import { control } from "./control.ts";
+import { definitions } from "./definitions.ts";
+import { errors } from "./errors.ts";
+import { functions } from "./functions.ts";
+import { queries } from "./queries.ts";
+import { requests } from "./requests.ts";
+import { transactions } from "./transactions.ts";
+import { typeScenarios } from "./types.ts";
+
+/** All that a client can play. */
+export function allScenarios(client: Client): Scenario[] {
+  const statements = [queries, functions, changes, definitions, control, transactions, requests, errors, cdc].flat();
+  return [...statements, ...typeScenarios(client)].filter(
+    (scenario) =>
+      !scenario.needs?.some((ability) => !client.abilities.includes(ability)) &&
+      typesOf(scenario).every((type) => reads(client, type)) &&
+      (client.plays?.(scenario) ?? true),
+  );
+}
+
+function typesOf({ steps }: Scenario): string[] {
+  return steps.flatMap((step) => ("expect" in step && step.expect?.sets) || []).flatMap(({ types }) => types ?? []);
+}

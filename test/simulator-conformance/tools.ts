@@ -1,0 +1,116 @@
+/**
+ * The tools that the clients need, where their downloads are kept, and how to get what is missing. Nothing is downloaded while
+ * tests run: `npm run conformance:install` does that, as CI does.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { MissingTool } from "./suite.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** Downloads and compiled programs. */
+export const cache = join(root, "node_modules", ".cache", "dstream-conformance");
+export const clients = fileURLToPath(new URL("./clients", import.meta.url));
+export const INSTALL = "npm run conformance:install";
+
+export function isOnPath(command: string): boolean {
+  return (process.env["PATH"] ?? "").split(delimiter).some((folder) => existsSync(join(folder, command)));
+}
+
+export function firstOnPath(...commands: string[]): string | undefined {
+  return commands.find(isOnPath);
+}
+
+/** Runs a tool to its end. Error with what it said if it fails. */
+export function runTool(
+  command: string,
+  args: string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+): void {
+  mkdirSync(cache, { recursive: true });
+  const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: "utf8", ...options });
+  if (status !== 0) {
+    throw new Error(`${[command, ...args].join(" ")} failed: ${error?.message ?? `${stdout}${stderr}`}`);
+  }
+}
+
+/** The first thing that is missing, as a client says it, or null. */
+export function missing(name: string, ...needs: [there: boolean, what: string, how: string][]): MissingTool | null {
+  const lack = needs.find(([there]) => !there);
+  return lack ? new MissingTool(`${name}: no ${lack[1]}; ${lack[2]}`) : null;
+}
+
+/** go-mssqldb: modules are in Go's own cache. */
+export const go = {
+  program: join(cache, "go", process.platform === "win32" ? "conformance.exe" : "conformance"),
+  missing: () =>
+    missing(
+      "go-mssqldb",
+      [isOnPath("go"), "Go", "get it from https://go.dev/dl, then run " + INSTALL],
+      [existsSync(go.program), "Go modules", "run " + INSTALL],
+    ),
+  install: () => {
+    runTool("go", ["mod", "download"], { cwd: join(clients, "go") });
+    go.build();
+  },
+  /** Without the network. */
+  build: () =>
+    runTool("go", ["build", "-o", go.program, "."], {
+      cwd: join(clients, "go"),
+      env: { ...process.env, GOPROXY: "off", GOFLAGS: "-mod=readonly" },
+    }),
+};
+
+/** mssql-jdbc, by Maven. */
+export const java = {
+  libraries: join(cache, "java", "lib"),
+  classes: join(cache, "java", "classes"),
+  missing: () =>
+    missing(
+      "mssql-jdbc",
+      [isOnPath("java") && isOnPath("javac"), "Java", "install a JDK of 17 or newer, then run " + INSTALL],
+      [existsSync(java.libraries), "mssql-jdbc", `install Maven, then run ${INSTALL}`],
+    ),
+  install: () => {
+    const pom = join(clients, "java", "pom.xml");
+    runTool("mvn", ["-q", "-B", "-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${java.libraries}`]);
+    java.build();
+  },
+  build: () => {
+    mkdirSync(java.classes, { recursive: true });
+    runTool("javac", [
+      "-encoding",
+      "UTF-8",
+      "-d",
+      java.classes,
+      "-cp",
+      join(java.libraries, "*"),
+      join(clients, "java", "Conformance.java"),
+    ]);
+  },
+};
+
+const venv = join(cache, "python");
+const venvPython = process.platform === "win32" ? join(venv, "Scripts", "python.exe") : join(venv, "bin", "python");
+
+/** python-tds, in a virtual environment. */
+export const python = {
+  interpreter: venvPython,
+  missing: () =>
+    missing("python-tds", [existsSync(venvPython), "python-tds", `install Python 3 with venv, then run ${INSTALL}`]),
+  install: () => {
+    const system = firstOnPath("python3", "python");
+    if (!system) throw new Error("python-tds: no Python; install Python 3 with venv");
+    runTool(system, ["-m", "venv", venv]);
+    const requirements = join(clients, "python", "requirements.txt");
+    runTool(venvPython, ["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", requirements]);
+  },
+};
+
+/** FreeTDS' own programs. */
+export const freetds = {
+  missing: (program: string) =>
+    missing(program, [isOnPath(program), "FreeTDS", "install it (Debian and Ubuntu: apt-get install freetds-bin)"]),
+};
