@@ -172,7 +172,7 @@ export const requests: Scenario[] = [
     ],
   },
   {
-    name: "procedures, functions, views and triggers of one's own",
+    name: "procedures and views of one's own",
     steps: [
       run("CREATE TABLE dbo.t (id int NOT NULL PRIMARY KEY, n int NOT NULL)"),
       run("CREATE VIEW dbo.big AS SELECT id, n * 2 AS doubled FROM dbo.t WHERE n > 1"),
