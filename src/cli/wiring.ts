@@ -9,6 +9,7 @@ import { Ingester } from "../ingester/ingester.ts";
 import { Outage } from "../ingester/outage.ts";
 import type { LockStore } from "../locks/lock.ts";
 import { openLockStore } from "../locks/registry.ts";
+import { SUBSCRIPTION } from "../router/lane.ts";
 import { Router } from "../router/router.ts";
 import { parseConnectionString, type SqlServerTarget } from "../sources/sqlserver/connection-string.ts";
 import type { SqlServerSource } from "../sources/sqlserver/source.ts";
@@ -16,9 +17,6 @@ import { createLogger, LOG_LEVELS, type Logger, type LogLevel } from "../telemet
 import { openTransport } from "../transports/registry.ts";
 import type { Entity, Transport } from "../transports/transport.ts";
 import { UsageError } from "./usage-error.ts";
-
-/** The subscription that the seed names: made with every topic. */
-export const SUBSCRIPTION = "sub1";
 
 export interface CommonOptions {
   config: string;
