@@ -9,6 +9,7 @@ import { inTransaction, type Kind } from "./changes.ts";
 import { dropDatabases } from "./databases.ts";
 import type { Executor } from "./executor.ts";
 import { alreadyThere, placeOf, requireCreate } from "./new-table.ts";
+import { isReferenced } from "./references.ts";
 import { dropPrincipals } from "./security.ts";
 
 export async function createSchema(executor: Executor, { name, authorization }: Kind<"create_schema">): Promise<void> {
@@ -152,19 +153,13 @@ function dropOne(executor: Executor, statement: Kind<"drop">, parts: string[], t
     }
     requireAlter(executor, name, statement.object);
     for (const hook of database.hooks.beforeDropTable) hook(table, session);
-    for (const other of database.tables.values())
-      for (const { constraint } of other.foreignKeys)
-        if (
-          other !== table &&
-          constraint.kind === "foreign_key" &&
-          constraint.references.parts.at(-1)!.toLowerCase() === table.name.toLowerCase()
-        )
-          throw new SqlError(
-            3726,
-            `Could not drop object '${name}' because it is referenced by a FOREIGN KEY constraint.`,
-            16,
-            1,
-          );
+    if (isReferenced(table))
+      throw new SqlError(
+        3726,
+        `Could not drop object '${name}' because it is referenced by a FOREIGN KEY constraint.`,
+        16,
+        1,
+      );
     database.removeTable(table);
     transaction.onRollback(() => database.addTable(table));
     for (const hook of database.hooks.onDdl)

@@ -14,6 +14,13 @@ function constraintOf(key: ForeignKey) {
   return key.constraint;
 }
 
+/** Whether another table's foreign key names this one: such a table is neither dropped nor truncated. */
+export function isReferenced(table: Table): boolean {
+  const name = table.name.toLowerCase();
+  const names = (key: ForeignKey) => constraintOf(key).references.parts.at(-1)!.toLowerCase() === name;
+  return [...table.database.tables.values()].some((other) => other !== table && other.foreignKeys.some(names));
+}
+
 function referencedTable(table: Table, key: ForeignKey): Table | undefined {
   const { references } = constraintOf(key);
   const { parts } = references;

@@ -3,6 +3,7 @@ import { findObject } from "../query/sources.ts";
 import { SqlError } from "../session.ts";
 import { inTransaction, type Kind } from "./changes.ts";
 import type { Executor } from "./executor.ts";
+import { isReferenced } from "./references.ts";
 
 export async function truncateTable(executor: Executor, statement: Kind<"truncate">): Promise<void> {
   const { session, sink } = executor;
@@ -25,19 +26,13 @@ export async function truncateTable(executor: Executor, statement: Kind<"truncat
         7,
       );
     for (const hook of database.hooks.beforeTruncate) hook(table, session);
-    for (const other of database.tables.values())
-      for (const { constraint } of other.foreignKeys)
-        if (
-          other !== table &&
-          constraint.kind === "foreign_key" &&
-          constraint.references.parts.at(-1)!.toLowerCase() === table.name.toLowerCase()
-        )
-          throw new SqlError(
-            4712,
-            `Cannot truncate table '${parts.join(".")}' because it is being referenced by a FOREIGN KEY constraint.`,
-            16,
-            1,
-          );
+    if (isReferenced(table))
+      throw new SqlError(
+        4712,
+        `Cannot truncate table '${parts.join(".")}' because it is being referenced by a FOREIGN KEY constraint.`,
+        16,
+        1,
+      );
     await session.lock(table, transaction, "X", executor.signal);
     // Row by row, so that others go on seeing them until this is committed.
     const snapshot = { seq: Number.MAX_SAFE_INTEGER, transaction };
