@@ -26,6 +26,8 @@ export interface View {
   modifyDate: Date;
   columns: string[];
   query: Query;
+  /** WITH CHECK OPTION */
+  checked?: boolean;
   /** The statement that made it, as written. */
   text?: string;
   msShipped: boolean;

@@ -261,6 +261,8 @@ export type Statement = { line: number } & (
       name: ObjectName;
       columns: string[];
       query: Query;
+      /** WITH CHECK OPTION */
+      checked?: boolean;
       orAlter: boolean;
       mustExist?: boolean;
       text?: string;

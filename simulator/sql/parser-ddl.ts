@@ -242,8 +242,9 @@ function view(p: TokenReader, line: number, start: number, orAlter: boolean, mus
   if (p.accept("WITH")) p.list(() => p.expectOne("SCHEMABINDING", "VIEW_METADATA", "ENCRYPTION"));
   p.expect("AS");
   const query: Query = wholeQuery(p, commonTables(p));
-  p.acceptAll("WITH", "CHECK", "OPTION");
+  const checked = p.acceptAll("WITH", "CHECK", "OPTION");
   const statement: Statement = { line, kind: "create_view", name, columns, query, orAlter };
+  if (checked) statement.checked = true;
   statement.text = p.sourceFrom(p.tokens[start]!);
   if (mustExist) statement.mustExist = true;
   return statement;

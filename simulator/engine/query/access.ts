@@ -5,9 +5,11 @@ import { align } from "../expressions/compiler.ts";
 import type { Comparison } from "../expressions/conditions.ts";
 import type { Source } from "../expressions/scope.ts";
 import type { Run } from "../run.ts";
+import type { Database, View } from "../storage.ts";
 import type { Table } from "../table.ts";
 import { isBinary, isDecimal, isMoney, isNumber, isTemporal, isText } from "../types/types.ts";
 import type { SqlType } from "../values.ts";
+import type { Origin } from "./plan.ts";
 
 /** One source of rows, in its slot. */
 export interface Leaf {
@@ -26,6 +28,10 @@ export interface Leaf {
   /** Its rows depend on blocks further out: not to be kept for the whole statement. */
   correlated?: boolean;
   orderBy?(columns: { column: number; descending: boolean }[]): boolean;
+  /** The tables behind its rows, where a statement is about to change them. */
+  origins?: Origin[];
+  /** The view that it is. */
+  view?: { database: Database; view: View };
 }
 
 export interface Conjunct {

@@ -24,6 +24,7 @@ export class FromClause {
   readonly leaves: Leaf[] = [];
   readonly #scope: Scope;
   readonly #compiler: Compiler;
+  readonly #traced: ((name: string) => boolean) | undefined;
   readonly #items: Item[] = [];
   readonly #conjuncts: Conjunct[] = [];
   #steps: Step[] = [];
@@ -31,7 +32,9 @@ export class FromClause {
   /** Whether the rows come in the order that was asked for. */
   ordered = false;
 
-  constructor(sources: TableSource[], scope: Scope, compiler: Compiler) {
+  /** `traced`: which sources' rows are to be changed, by the name that each is exposed by. */
+  constructor(sources: TableSource[], scope: Scope, compiler: Compiler, traced?: (name: string) => boolean) {
+    this.#traced = traced;
     this.#scope = scope;
     this.#compiler = compiler;
     for (const source of sources) this.#add(source, this.#items, this.#conjuncts);
@@ -113,7 +116,8 @@ export class FromClause {
   }
 
   #leaf(source: TableSource, lateral: boolean): Leaf {
-    const leaf = findSource(source, this.#scope, this.#compiler, lateral);
+    const traced = this.#traced?.(exposedName(source));
+    const leaf = findSource(source, this.#scope, this.#compiler, lateral, traced);
     this.leaves.push(leaf);
     return leaf;
   }
@@ -221,6 +225,12 @@ export class FromClause {
     }
     return best;
   }
+}
+
+/** An alias, or the last part of a table's name. */
+function exposedName(source: TableSource): string {
+  if ("alias" in source && source.alias !== undefined) return source.alias;
+  return source.kind === "table" ? source.name.parts[source.name.parts.length - 1]! : "";
 }
 
 /** Takes out those whose sources are all there. */

@@ -106,6 +106,12 @@ export function countOf(
   return { skip, take };
 }
 
+/** TOP (share) PERCENT of so many rows: fractions count as a row. Error 1031. */
+export function percentOf(count: number, share: number): number {
+  if (share < 0 || share > 100) throw new SqlError(1031, "Percent values must be between 0 and 100.", 15, 1);
+  return Math.ceil((count * share) / 100);
+}
+
 export function wholeNumber(value: Value): number {
   if (value === null || typeof value === "string")
     throw new SqlError(

@@ -3,14 +3,26 @@ import type { Row } from "../database.ts";
 import type { Frame } from "../expressions/compiled.ts";
 import type { SourceColumn } from "../expressions/scope.ts";
 import type { Run } from "../run.ts";
+import type { Table } from "../table.ts";
 
 export interface OrderColumn {
   column: number;
   descending: boolean;
 }
 
+/** A table whose stored rows a traced plan's rows come from. */
+export interface Origin {
+  table: Table;
+  /** Where a row of the plan has the stored row's entry, behind its columns. */
+  place: number;
+  /** The table's column behind a column of the plan. */
+  columns: Map<number, number>;
+}
+
 export interface Plan {
   columns: SourceColumn[];
+  /** Of a plan that was asked to be traced, where its rows are stored rows: not aggregated, combined or made distinct. */
+  origins?: Origin[];
   /** How many blocks outwards it refers to; 0: to none, its rows are the same for the whole statement. */
   reach: number;
   /** Rows of the result; PAUSE among them where others should have their turn. */

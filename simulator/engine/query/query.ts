@@ -22,6 +22,8 @@ export interface QueryOptions {
   existence?: boolean;
   /** Set where the query is a common table expression: it may refer to itself. */
   cte?: CommonTable;
+  /** Its rows are to be changed: the plan says which stored rows they come from, where they do. */
+  traced?: boolean;
 }
 
 export function compileQuery(query: Query, outer: Scope | null, compiler: Compiler, options: QueryOptions = {}): Plan {
@@ -31,7 +33,7 @@ export function compileQuery(query: Query, outer: Scope | null, compiler: Compil
   const { cte } = options;
   if (cte && query.body.kind === "set" && query.body.op === "union_all" && refersTo(query.body.right, cte))
     return recursive(query, query.body, cte, names, compiler);
-  return compileBody(query.body, outer, names, compiler, options.existence === true, query);
+  return compileBody(query.body, outer, names, compiler, options, query);
 }
 
 function recursive(
@@ -42,7 +44,7 @@ function recursive(
   compiler: Compiler,
 ): Plan {
   const key = {};
-  const anchor = compileBody(body.left, null, names, compiler, false);
+  const anchor = compileBody(body.left, null, names, compiler, {});
   const columns = anchor.columns.map((column, i) => ({
     ...column,
     name: cte.columns[i] ?? column.name,
@@ -53,7 +55,7 @@ function recursive(
     null,
     { definition: cte, recursion: { columns, key, used: false }, before: names },
     compiler,
-    false,
+    {},
   );
   if (step.columns.length !== columns.length) throw unequal();
   step.columns.forEach((column, i) => {
@@ -89,16 +91,16 @@ function compileBody(
   outer: Scope | null,
   names: Names | null,
   compiler: Compiler,
-  existence: boolean,
+  { existence, traced }: QueryOptions,
   tail?: Tail,
 ): Plan {
-  if (body.kind === "select") return compileSelect(body, outer, names, compiler, tail, existence);
+  if (body.kind === "select") return compileSelect(body, outer, names, compiler, tail, { existence, traced });
   if (body.kind === "nested") {
     const plan = compileQuery(body.query, outer, compiler, { names });
     return tail ? finish(plan, tail, compiler) : plan;
   }
-  const left = compileBody(body.left, outer, names, compiler, false);
-  const right = compileBody(body.right, outer, names, compiler, false);
+  const left = compileBody(body.left, outer, names, compiler, {});
+  const right = compileBody(body.right, outer, names, compiler, {});
   const plan = combine(body.op, left, right, compiler);
   return tail ? finish(plan, tail, compiler) : plan;
 }

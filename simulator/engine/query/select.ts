@@ -10,17 +10,19 @@ import { type Compiler, expressionKey } from "../expressions/compiler.ts";
 import { matches, type Names, Scope, type SourceColumn } from "../expressions/scope.ts";
 import { PAUSE, type Run } from "../run.ts";
 import { SqlError } from "../session.ts";
+import type { Entry } from "../table.ts";
 import { hashKeyOf } from "../types/comparison.ts";
 import { INT, isText } from "../types/types.ts";
 import type { SqlType, Value } from "../values.ts";
 import { FromClause, type Order } from "./from.ts";
 import { Groups } from "./groups.ts";
-import { compareRows, countOf, rowKey, slice, sorted, wholeNumber } from "./ordering.ts";
+import { compareRows, countOf, percentOf, rowKey, slice, sorted, wholeNumber } from "./ordering.ts";
 import type { OrderColumn, Plan } from "./plan.ts";
-import { ordinal } from "./query.ts";
+import { ordinal, type QueryOptions } from "./query.ts";
+import { traceOf } from "./trace.ts";
 import { Windows } from "./windows.ts";
 
-interface Output {
+export interface Output {
   column: SourceColumn;
   value: Compiled;
   /** The alias, lower case: what ORDER BY may call it. */
@@ -41,11 +43,11 @@ export function compileSelect(
   names: Names | null,
   compiler: Compiler,
   tail: Tail = { orderBy: [] },
-  existence = false,
+  { existence, traced }: Pick<QueryOptions, "existence" | "traced"> = {},
 ): Plan {
   const scope = new Scope(outer, names);
   for (const item of core.items) if (item.kind === "assign") compiler.assigned.add(item.variable.toLowerCase());
-  const from = new FromClause(core.from, scope, compiler);
+  const from = new FromClause(core.from, scope, compiler, traced ? () => true : undefined);
   from.where(core.where);
 
   const groups = Groups.wanted(core, tail.orderBy) ? new Groups(core.groupBy, scope, compiler) : null;
@@ -79,13 +81,15 @@ export function compileSelect(
   from.build(wanted);
   const presorted = order.length > 0 && wanted !== null && from.ordered;
 
-  const values = outputs.map((output) => output.value);
   const columns = outputs.map((output) => output.column);
+  const trace = traced && plainRows(core, groups) ? traceOf(from.leaves, outputs) : null;
+  const values = [...outputs.map((output) => output.value), ...(trace?.entries ?? [])];
   const hidden = order.filter((key) => key.output === undefined).map((key) => key.value);
   let at = values.length;
   const keys: OrderColumn[] = order.map(({ output, descending }) => ({ column: output ?? at++, descending }));
   const wide: SourceColumn[] = [
     ...columns,
+    ...(trace?.entries ?? []).map((): SourceColumn => ({ name: "", type: INT, nullable: true })),
     ...hidden.map((value) => ({ name: "", type: typeOf(value, compiler), nullable: true })),
   ];
   const compare = keys.length > 0 ? compareRows(keys, wide, compiler.collation) : null;
@@ -121,6 +125,7 @@ export function compileSelect(
 
   return {
     columns,
+    ...(trace ? { origins: trace.origins } : {}),
     get reach() {
       return scope.reach;
     },
@@ -136,6 +141,7 @@ export function compileSelect(
     },
     *open(around: Frame | null, run: Run): Iterable<Row> {
       const frame = newFrame(scope.slots, around, run);
+      if (trace) frame.entries = new Array<Entry | null>(scope.slots).fill(null);
       const cut = hidden.length > 0;
       const { skip, take } = limits(frame);
       if (take <= 0) return;
@@ -149,7 +155,7 @@ export function compileSelect(
         yield* result;
         return;
       }
-      for (const row of result) yield row === PAUSE ? row : row.slice(0, columns.length);
+      for (const row of result) yield row === PAUSE ? row : row.slice(0, values.length);
     },
   };
 
@@ -163,13 +169,12 @@ export function compileSelect(
 
   function* percent(result: Iterable<Row>, frame: Frame): Generator<Row> {
     const share = wholeNumber(top!.count.evaluate(frame));
-    if (share < 0 || share > 100) throw new SqlError(1031, "Percent values must be between 0 and 100.", 15, 1);
     const held: Row[] = [];
     for (const row of result) {
       if (row === PAUSE) yield row;
       else held.push(row);
     }
-    yield* held.slice(0, Math.ceil((held.length * share) / 100));
+    yield* held.slice(0, percentOf(held.length, share));
   }
 
   // A block that another one asks to come sorted is asked before it is opened.
@@ -179,6 +184,11 @@ export function compileSelect(
       asked.every((wish, i) => own[i]!.column === wish.column && own[i]!.descending === wish.descending)
     );
   }
+}
+
+/** Whether each row of the result is one of the FROM clause. */
+function plainRows(core: SelectCore, groups: Groups | null): boolean {
+  return groups === null && !core.distinct;
 }
 
 function* withTies(rows: Iterable<Row>, take: number, compare: (a: Row, b: Row) => number): Generator<Row> {

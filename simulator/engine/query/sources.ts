@@ -18,17 +18,24 @@ import type { Plan } from "./plan.ts";
 import { compileQuery } from "./query.ts";
 import { recursionRows } from "./recursion.ts";
 
-export function findSource(source: TableSource, scope: Scope, compiler: Compiler, lateral: boolean): Leaf {
+/** `traced`: the statement changes its rows. */
+export function findSource(
+  source: TableSource,
+  scope: Scope,
+  compiler: Compiler,
+  lateral: boolean,
+  traced = false,
+): Leaf {
   switch (source.kind) {
     case "table":
-      return named(source, scope, compiler);
+      return named(source, scope, compiler, traced);
     case "table_variable": {
       const table = compiler.activation.tableVariables.get(source.name.toLowerCase());
       if (!table) throw new SqlError(1087, `Must declare the table variable "${source.name}".`, 16, 1);
       return tableLeaf(table, [source.alias ?? source.name], scope);
     }
     case "derived":
-      return derived(source, scope, compiler, lateral);
+      return derived(source, scope, compiler, lateral, traced);
     case "values":
       return values(source, scope, compiler, lateral);
     case "function":
@@ -41,7 +48,7 @@ export function findSource(source: TableSource, scope: Scope, compiler: Compiler
   }
 }
 
-function named(source: TableSource & { kind: "table" }, scope: Scope, compiler: Compiler): Leaf {
+function named(source: TableSource & { kind: "table" }, scope: Scope, compiler: Compiler, traced: boolean): Leaf {
   const { parts } = source.name;
   const shown = source.alias ? [source.alias] : parts;
   if (parts.length === 1) {
@@ -55,7 +62,11 @@ function named(source: TableSource & { kind: "table" }, scope: Scope, compiler: 
       });
     }
     if (cte) {
-      const plan = compileQuery(cte.definition.query, null, compiler, { names: cte.before, cte: cte.definition });
+      const plan = compileQuery(cte.definition.query, null, compiler, {
+        names: cte.before,
+        cte: cte.definition,
+        traced,
+      });
       return planLeaf(scope, shown, plan, cte.definition.columns, false);
     }
   }
@@ -71,8 +82,8 @@ function named(source: TableSource & { kind: "table" }, scope: Scope, compiler: 
   }
   if (found.kind === "view") {
     checkSelect(compiler, found.database, found.view);
-    const plan = compileQuery(found.view.query, null, compiler.inside(found.database));
-    return planLeaf(scope, shown, plan, found.view.columns, false);
+    const plan = compileQuery(found.view.query, null, compiler.inside(found.database), { traced });
+    return { ...planLeaf(scope, shown, plan, found.view.columns, false), view: found };
   }
   const { view, database } = found;
   return rowsLeaf(scope, shown, view.columns, {
@@ -160,6 +171,7 @@ function planLeaf(scope: Scope, parts: string[], plan: Plan, names: string[], la
     rows: (frame, run) => plan.open(frame, run),
     ...(lateral ? { lateral } : {}),
     ...(plan.reach > 0 ? { correlated: true } : {}),
+    ...(plan.origins ? { origins: plan.origins } : {}),
     ...(plan.orderBy ? { orderBy: (order) => plan.orderBy!(order) } : {}),
   });
 }
@@ -176,16 +188,22 @@ function renamed(columns: SourceColumn[], names: string[], alias: string): Sourc
   });
 }
 
-function derived(source: TableSource & { kind: "derived" }, scope: Scope, compiler: Compiler, lateral: boolean): Leaf {
-  const plan = subplan(source.query, scope, compiler, lateral);
+function derived(
+  source: TableSource & { kind: "derived" },
+  scope: Scope,
+  compiler: Compiler,
+  lateral: boolean,
+  traced: boolean,
+): Leaf {
+  const plan = subplan(source.query, scope, compiler, lateral, traced);
   return planLeaf(scope, [source.alias], plan, source.columns, lateral);
 }
 
 /** Behind APPLY a subquery sees the sources before it, elsewhere only the blocks around. */
-function subplan(query: Query, scope: Scope, compiler: Compiler, lateral: boolean): Plan {
+function subplan(query: Query, scope: Scope, compiler: Compiler, lateral: boolean, traced: boolean): Plan {
   return lateral
-    ? compileQuery(query, scope, compiler)
-    : compileQuery(query, scope.outer, compiler, { names: scope.names });
+    ? compileQuery(query, scope, compiler, { traced })
+    : compileQuery(query, scope.outer, compiler, { names: scope.names, traced });
 }
 
 function values(source: TableSource & { kind: "values" }, scope: Scope, compiler: Compiler, lateral: boolean): Leaf {

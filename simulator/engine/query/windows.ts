@@ -27,6 +27,7 @@ interface Registered {
 /** One row of the block, put aside. */
 interface Held {
   rows: (Row | null)[];
+  entries: Frame["entries"];
   values: Row;
 }
 
@@ -110,15 +111,20 @@ export class Windows {
         yield false;
         continue;
       }
-      held.push({ rows: [...frame.rows], values: new Array<Value>(this.#calls.length).fill(null) });
+      held.push({
+        rows: [...frame.rows],
+        entries: frame.entries && [...frame.entries],
+        values: new Array<Value>(this.#calls.length).fill(null),
+      });
     }
     const scratch = newFrame(frame.rows.length, frame.outer, frame.run);
     for (const [index, call] of this.#calls.entries()) {
       for (const partition of partitions(call, held, scratch, this.#compiler)) compute(call, partition, index, scratch);
       if (frame.run.due()) yield false;
     }
-    for (const { rows: kept, values } of held) {
+    for (const { rows: kept, entries, values } of held) {
       frame.rows = kept;
+      frame.entries = entries;
       frame.rows[this.#slot] = values;
       yield true;
     }

@@ -217,10 +217,14 @@ export function targetTable(executor: Executor, target: Target, permission: stri
   }
   const compiler = executor.compiler();
   const found = findObject(target.name.parts, compiler);
-  if (found.kind === "view") throw unsupported(`${permission} through the view ${target.name.parts.join(".")}`);
-  if (found.kind === "system") throw new SqlError(259, "Ad hoc updates to system catalogs are not allowed.", 16, 1);
+  refuseSystem(found);
+  if (found.kind !== "table") throw unsupported(`${permission} through the view ${target.name.parts.join(".")}`);
   if (!found.table.temporary) compiler.require(permission, found.database, found.table);
   return found.table;
+}
+
+export function refuseSystem(found: ReturnType<typeof findObject>): void {
+  if (found.kind === "system") throw new SqlError(259, "Ad hoc updates to system catalogs are not allowed.", 16, 1);
 }
 
 /** Tells the client how many rows there were. */

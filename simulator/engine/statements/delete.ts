@@ -10,8 +10,9 @@ import { TargetRows } from "./target-rows.ts";
 export async function deleteRows(executor: Executor, statement: Kind<"delete">): Promise<void> {
   const compiler = executor.compiler();
   const targets = new TargetRows(executor, statement, compiler, "DELETE");
-  const { table, scope, slot } = targets;
-  const output = statement.output ? new OutputClause(executor, statement.output, table, scope, compiler, false) : null;
+  const { target, scope } = targets;
+  const { table } = target;
+  const output = statement.output ? new OutputClause(executor, statement.output, target, scope, compiler, false) : null;
   targets.build();
 
   const result = await change(executor, table, compiler.locks, async (run, transaction) => {
@@ -21,7 +22,7 @@ export async function deleteRows(executor: Executor, statement: Kind<"delete">):
     const found: { entry: Entry; row: Row; sources: (Row | null)[] | null }[] = [];
     for (const token of targets.open(frame)) {
       if (token)
-        found.push({ entry: frame.entries![slot]!, row: frame.rows[slot]!, sources: output ? [...frame.rows] : null });
+        found.push({ entry: target.entry(frame)!, row: target.row(frame)!, sources: output ? [...frame.rows] : null });
       else await run.breathe();
     }
     const scratch = newFrame(scope.slots, null, run);

@@ -1,18 +1,20 @@
 /** INSERT. https://learn.microsoft.com/sql/t-sql/statements/insert-transact-sql */
 import type { Statement } from "../../sql/ast.ts";
 import type { Row } from "../database.ts";
-import { invalidColumn } from "../errors.ts";
 import { type Compiled, type Frame, newFrame } from "../expressions/compiled.ts";
 import type { Compiler } from "../expressions/compiler.ts";
 import { type Names, Scope, type SourceColumn } from "../expressions/scope.ts";
+import { tableLeaf } from "../query/from.ts";
 import { wholeNumber } from "../query/ordering.ts";
 import { compileQuery } from "../query/query.ts";
+import { findObject, findSource } from "../query/sources.ts";
 import { PAUSE, type Run } from "../run.ts";
 import { SqlError } from "../session.ts";
 import type { Table } from "../table.ts";
 import { isInteger } from "../types/types.ts";
 import { Decimal, type Value } from "../values.ts";
 import { captureResults } from "./calls.ts";
+import { ChangeTarget } from "./change-target.ts";
 import { change, finish, type Kind, nothing, SchemaChanged, targetTable } from "./changes.ts";
 import type { Executor } from "./executor.ts";
 import { OutputClause } from "./output.ts";
@@ -43,16 +45,17 @@ export async function insertRows(executor: Executor, statement: Kind<"insert">):
 
 async function insertOnce(executor: Executor, statement: Kind<"insert">, captured: Captured): Promise<void> {
   const { session } = executor;
-  const table = targetTable(executor, statement.target, "INSERT");
   const compiler = executor.compiler();
   const names = statement.ctes.reduce<Names | null>((before, definition) => ({ definition, before }), null);
+  const target = targetOf(executor, statement, compiler, names);
+  const { table } = target;
   const explicit = session.identityInsert === table;
-  const columns = targetColumns(table, statement, explicit);
+  const columns = targetColumns(target, statement, explicit);
   const writer = writerOf(table, session);
   const source = sourceOf(executor, statement, table, columns, compiler, names, captured);
   const scope = new Scope(null);
   const top = statement.top ? compiler.expression(statement.top.count, new Scope(null)) : null;
-  const output = statement.output ? new OutputClause(executor, statement.output, table, scope, compiler, false) : null;
+  const output = statement.output ? new OutputClause(executor, statement.output, target, scope, compiler, false) : null;
 
   const result = await change(executor, table, compiler.locks, async (run, transaction) => {
     const changed = nothing();
@@ -74,6 +77,7 @@ async function insertOnce(executor: Executor, statement: Kind<"insert">, capture
       output?.add(frame, row, null);
       if ((++changed.count & 127) === 0 && run.due()) await run.breathe();
     }
+    target.check(run, changed);
     output?.store(run, transaction, frame);
     return changed;
   });
@@ -81,13 +85,39 @@ async function insertOnce(executor: Executor, statement: Kind<"insert">, capture
   finish(executor, result.count, "insert", output?.visible === true);
 }
 
+function targetOf(
+  executor: Executor,
+  { target, columns }: Kind<"insert">,
+  compiler: Compiler,
+  names: Names | null,
+): ChangeTarget {
+  const scope = new Scope(null, names);
+  if (target.kind === "table") {
+    const { parts } = target.name;
+    const found = parts.length === 1 && scope.findNamed(parts[0]!) ? undefined : findObject(parts, compiler);
+    if (found === undefined || found.kind === "view") {
+      const leaf = findSource({ kind: "table", name: target.name, hints: [] }, scope, compiler, false, true);
+      const written = columns.length > 0 ? columns : leaf.source.columns.map((column) => column.name);
+      const made = new ChangeTarget(leaf, parts[parts.length - 1]!, written);
+      made.require(compiler, "INSERT");
+      return made;
+    }
+  }
+  const table = targetTable(executor, target, "INSERT");
+  return new ChangeTarget(tableLeaf(table, [table.name], scope), table.name, null);
+}
+
 /** The columns that are given, in the order of the values. */
-function targetColumns(table: Table, statement: Kind<"insert">, explicit: boolean): number[] {
+function targetColumns(target: ChangeTarget, statement: Kind<"insert">, explicit: boolean): number[] {
+  const { table } = target;
   if (statement.source.kind === "default_values") return [];
   const { columns } = statement;
   const identity = table.columns.findIndex((column) => column.identity);
   if (columns.length === 0) {
-    const plain = table.columns.flatMap((column, i) => (column.computed || (i === identity && !explicit) ? [] : [i]));
+    const plain = target.columns.flatMap(({ name }) => {
+      const place = target.columnIndex(name);
+      return table.columns[place]!.computed || (place === identity && !explicit) ? [] : [place];
+    });
     if (explicit && identity >= 0)
       throw new SqlError(
         8101,
@@ -98,8 +128,7 @@ function targetColumns(table: Table, statement: Kind<"insert">, explicit: boolea
     return plain;
   }
   const places = columns.map((name) => {
-    const place = table.columnIndex(name.split(".").pop()!);
-    if (place < 0) throw invalidColumn(name);
+    const place = target.columnIndex(name);
     const column = table.columns[place]!;
     if (column.computed)
       throw new SqlError(

@@ -1,19 +1,58 @@
 /** MERGE. https://learn.microsoft.com/sql/t-sql/statements/merge-transact-sql */
 import type { MergeWhen } from "../../sql/ast.ts";
 import type { Row } from "../database.ts";
-import { invalidColumn, unsupported } from "../errors.ts";
+import { undeclared, unsupported } from "../errors.ts";
 import { type Condition, type Frame, newFrame } from "../expressions/compiled.ts";
+import type { Compiler } from "../expressions/compiler.ts";
 import { type Names, Scope } from "../expressions/scope.ts";
-import { FromClause, tableLeaf } from "../query/from.ts";
+import { FromClause, type Leaf, tableLeaf } from "../query/from.ts";
+import { open } from "../query/joins.ts";
+import { findObject, findSource } from "../query/sources.ts";
 import { SqlError } from "../session.ts";
 import type { Entry } from "../table.ts";
 import type { Value } from "../values.ts";
-import { change, finish, type Kind, nothing, take, targetTable } from "./changes.ts";
+import { ChangeTarget } from "./change-target.ts";
+import { change, finish, type Kind, nothing, refuseSystem, take } from "./changes.ts";
 import type { Executor } from "./executor.ts";
 import { nextIdentity } from "./insert.ts";
 import { OutputClause } from "./output.ts";
 import { stored, writerOf } from "./row-writer.ts";
 import { type Assign, assignments } from "./update.ts";
+
+/** The target as a source of the join: a table variable, a table, or what can be written through. */
+function targetLeaf(
+  executor: Executor,
+  { target }: Kind<"merge">,
+  parts: string[],
+  scope: Scope,
+  compiler: Compiler,
+): Leaf {
+  if (target.kind === "table_variable") {
+    const table = executor.activation.tableVariables.get(target.name.toLowerCase());
+    if (!table) throw undeclared(target.name);
+    return tableLeaf(table, parts, scope);
+  }
+  const named = target.name.parts.length === 1 && scope.findNamed(target.name.parts[0]!);
+  if (!named) {
+    const found = findObject(target.name.parts, compiler);
+    refuseSystem(found);
+    if (found.kind === "table") {
+      if (!found.table.temporary) compiler.require("SELECT", found.database, found.table);
+      return tableLeaf(found.table, parts, scope);
+    }
+  }
+  const alias = parts.length === 1 ? { alias: parts[0]! } : {};
+  return findSource({ kind: "table", name: target.name, ...alias, hints: [] }, scope, compiler, false, true);
+}
+
+/** Every column that a branch assigns; null where none does. */
+function writtenColumns(whens: MergeWhen[]): string[] | null {
+  const written = whens.flatMap(({ action }) => {
+    if (action.kind === "update") return action.set.flatMap(({ column }) => (column === undefined ? [] : [column]));
+    return action.kind === "insert" ? action.columns : [];
+  });
+  return written.length > 0 ? written : null;
+}
 
 interface Branch {
   match: MergeWhen["match"];
@@ -25,7 +64,6 @@ export async function mergeRows(executor: Executor, statement: Kind<"merge">): P
   const { session } = executor;
   if (statement.top) throw unsupported("MERGE TOP");
   const compiler = executor.compiler();
-  const table = targetTable(executor, statement.target, "SELECT");
   const names = statement.ctes.reduce<Names | null>((before, definition) => ({ definition, before }), null);
   const scope = new Scope(null, names);
   const from = new FromClause([statement.using], scope, compiler);
@@ -34,9 +72,10 @@ export async function mergeRows(executor: Executor, statement: Kind<"merge">): P
     : statement.target.kind === "table"
       ? statement.target.name.parts
       : [statement.target.name];
-  const target = tableLeaf(table, parts, scope);
-  from.addOuterLeaf(target, statement.on);
-  const { slot } = target;
+  const leaf = targetLeaf(executor, statement, parts, scope, compiler);
+  from.addOuterLeaf(leaf, statement.on);
+  const target = new ChangeTarget(leaf, parts[parts.length - 1]!, writtenColumns(statement.whens));
+  const { table, slot } = target;
   if (statement.target.kind === "table") {
     // An upsert under HOLDLOCK is to keep others from inserting the same key meanwhile.
     const { hints } = statement.target;
@@ -50,32 +89,33 @@ export async function mergeRows(executor: Executor, statement: Kind<"merge">): P
       source.hidden = source.slot === slot ? when.match === "not_matched" : when.match === "not_matched_by_source";
     const test = when.and ? compiler.condition(when.and, scope) : null;
     const { action } = when;
-    if (!table.temporary) compiler.require(action.kind.toUpperCase(), table.database, table);
+    target.require(compiler, action.kind.toUpperCase());
     if (action.kind === "update")
       return {
         match: when.match,
         test,
-        action: { kind: "update", assign: assignments(executor, action.set, table, slot, scope, compiler, writer) },
+        action: { kind: "update", assign: assignments(executor, action.set, target, scope, compiler, writer) },
       };
     if (action.kind === "delete") return { match: when.match, test, action };
     return { match: when.match, test, action: { kind: "insert", row: inserter(action) } };
   });
   for (const source of scope.sources) source.hidden = false;
-  const output = statement.output ? new OutputClause(executor, statement.output, table, scope, compiler, true) : null;
+  const output = statement.output ? new OutputClause(executor, statement.output, target, scope, compiler, true) : null;
   from.build(null);
+  const alone = open(leaf, { score: 0, equal: [], hash: [], descending: false, ordered: false }, []);
 
   function inserter(action: MergeWhen["action"] & { kind: "insert" }): (frame: Frame) => Row {
-    const plain = table.columns.flatMap((column, i) =>
-      column.identity || column.computed || column.type.id === "timestamp" ? [] : [i],
-    );
+    const plain = target.columns.flatMap(({ name }) => {
+      const place = target.columnIndex(name);
+      const column = table.columns[place]!;
+      return column.identity || column.computed || column.type.id === "timestamp" ? [] : [place];
+    });
     const places =
       action.columns.length > 0
-        ? action.columns.map((name) => table.columnIndex(name))
+        ? action.columns.map((name) => target.columnIndex(name))
         : action.defaultValues
           ? []
           : plain;
-    const missing = places.indexOf(-1);
-    if (missing >= 0) throw invalidColumn(action.columns[missing]!);
     if (!action.defaultValues && places.length !== action.values.length)
       throw new SqlError(213, "Column name or number of supplied values does not match table definition.", 16, 1);
     for (const place of places)
@@ -119,12 +159,12 @@ export async function mergeRows(executor: Executor, statement: Kind<"merge">): P
     const acted = new Set<Entry>();
     const matched = new Set<Entry>();
     const act = (match: MergeWhen["match"]): void => {
-      const entry = frame.entries![slot] ?? null;
+      const entry = target.entry(frame);
       const branch = branches.find(
         (candidate) => candidate.match === match && (candidate.test === null || candidate.test(frame) === true),
       );
       if (!branch) return;
-      const before = entry ? frame.rows[slot]! : null;
+      const before = target.row(frame);
       if (entry) {
         if (acted.has(entry))
           throw new SqlError(
@@ -148,18 +188,16 @@ export async function mergeRows(executor: Executor, statement: Kind<"merge">): P
         await run.breathe();
         continue;
       }
-      const entry = frame.rows[slot] ? frame.entries![slot]! : null;
-      if (!entry) frame.entries![slot] = null;
+      const entry = target.entry(frame);
       if (entry) matched.add(entry);
       act(entry ? "matched" : "not_matched");
     }
     if (branches.some((branch) => branch.match === "not_matched_by_source")) {
       frame.rows.fill(null);
-      for (const { entry, row } of table.entries(run.snapshot)) {
-        if (matched.has(entry)) continue;
-        frame.rows[slot] = row;
-        frame.entries![slot] = entry;
-        act("not_matched_by_source");
+      for (const token of alone(frame)) {
+        const entry = token ? target.entry(frame) : null;
+        if (!token) await run.breathe();
+        else if (entry && !matched.has(entry)) act("not_matched_by_source");
       }
     }
     const scratch = newFrame(scope.slots, null, run);
@@ -180,6 +218,7 @@ export async function mergeRows(executor: Executor, statement: Kind<"merge">): P
       }
       if ((++changed.count & 127) === 0 && run.due()) await run.breathe();
     }
+    target.check(run, changed);
     output?.store(run, transaction, scratch);
     return changed;
   });

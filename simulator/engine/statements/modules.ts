@@ -66,7 +66,8 @@ export async function createModule(
           16,
           1,
         );
-      const view: View = { ...common, columns: statement.columns, query: statement.query };
+      const { columns, query, checked } = statement;
+      const view: View = { ...common, columns, query, ...(checked ? { checked } : {}) };
       database.addView(view);
       transaction.onRollback(() => restore(executor, view, existing as View | undefined));
     } else {

@@ -4,18 +4,20 @@ import type { Row } from "../database.ts";
 import { invalidColumn } from "../errors.ts";
 import type { Compiled, Frame } from "../expressions/compiled.ts";
 import type { Compiler } from "../expressions/compiler.ts";
-import { type Scope, type SourceColumn, sourceColumn } from "../expressions/scope.ts";
+import type { Scope, SourceColumn } from "../expressions/scope.ts";
 import { expand } from "../query/select.ts";
 import type { Run } from "../run.ts";
 import type { Table } from "../table.ts";
 import type { Transaction } from "../transactions.ts";
 import type { Value } from "../values.ts";
+import type { ChangeTarget } from "./change-target.ts";
 import { targetTable } from "./changes.ts";
 import type { Executor } from "./executor.ts";
 import { stored, writerOf } from "./row-writer.ts";
 
 export class OutputClause {
   readonly columns: SourceColumn[];
+  readonly #shape: (row: Row | null) => Row | null;
   readonly #inserted: number;
   readonly #deleted: number;
   readonly #values: Compiled[];
@@ -24,9 +26,17 @@ export class OutputClause {
   #rows: Row[] = [];
 
   /** `scope` is the statement's own: what it reads may be put out too. */
-  constructor(executor: Executor, output: Output, table: Table, scope: Scope, compiler: Compiler, action: boolean) {
+  constructor(
+    executor: Executor,
+    output: Output,
+    target: ChangeTarget,
+    scope: Scope,
+    compiler: Compiler,
+    action: boolean,
+  ) {
     this.#executor = executor;
-    const columns = table.columns.map(sourceColumn);
+    this.#shape = (row) => target.shaped(row);
+    const { columns } = target;
     this.#inserted = scope.slots++;
     this.#deleted = scope.slots++;
     scope.add({ slot: this.#inserted, parts: ["inserted"], columns, hidden: true });
@@ -64,8 +74,8 @@ export class OutputClause {
   }
 
   add(frame: Frame, inserted: Row | null, deleted: Row | null, action?: string): void {
-    frame.rows[this.#inserted] = inserted;
-    frame.rows[this.#deleted] = deleted;
+    frame.rows[this.#inserted] = this.#shape(inserted);
+    frame.rows[this.#deleted] = this.#shape(deleted);
     if (action !== undefined) frame.rows[this.#deleted + 1] = [action];
     this.#rows.push(this.#values.map((value) => value.evaluate(frame)));
   }

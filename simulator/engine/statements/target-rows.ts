@@ -1,25 +1,26 @@
 /** Which rows an UPDATE or DELETE is about: its target, joined with its FROM clause, where its condition holds. */
 
-import { invalidObject, unsupported } from "../errors.ts";
+import { undeclared } from "../errors.ts";
 import type { Frame } from "../expressions/compiled.ts";
 import { newFrame } from "../expressions/compiled.ts";
 import type { Compiler } from "../expressions/compiler.ts";
 import { type Names, Scope } from "../expressions/scope.ts";
 import { FromClause, type Leaf, tableLeaf } from "../query/from.ts";
-import { wholeNumber } from "../query/ordering.ts";
-import { findObject } from "../query/sources.ts";
+import { percentOf, wholeNumber } from "../query/ordering.ts";
+import { findObject, findSource } from "../query/sources.ts";
 import type { Run } from "../run.ts";
 import { SqlError } from "../session.ts";
-import type { Entry, Table } from "../table.ts";
-import { type Kind, targetTable } from "./changes.ts";
+import type { Entry } from "../table.ts";
+import { ChangeTarget } from "./change-target.ts";
+import { type Kind, refuseSystem } from "./changes.ts";
 import type { Executor } from "./executor.ts";
 
 export class TargetRows {
-  readonly table: Table;
+  readonly target: ChangeTarget;
   readonly scope: Scope;
-  readonly slot: number;
   readonly #from: FromClause;
   readonly #limit: ((frame: Frame) => number) | null;
+  readonly #percent: boolean;
 
   constructor(
     executor: Executor,
@@ -30,31 +31,40 @@ export class TargetRows {
     const names = statement.ctes.reduce<Names | null>((before, definition) => ({ definition, before }), null);
     this.scope = new Scope(null, names);
     const { target } = statement;
-    const named =
-      names && target.kind === "table" && target.name.parts.length === 1
-        ? this.scope.findNamed(target.name.parts[0]!)
-        : undefined;
-    if (named) throw unsupported(`${permission} through a common table expression`);
-    this.#from = new FromClause(statement.from, this.scope, compiler);
-    const leaf = statement.from.length > 0 ? this.#named(executor, statement, compiler) : undefined;
-    if (leaf) {
-      this.table = leaf.table!;
-      if (!this.table.temporary) compiler.require(permission, this.table.database, this.table);
-      this.slot = leaf.slot;
-    } else {
-      this.table = targetTable(executor, target, permission);
-      const parts = target.kind === "table" ? target.name.parts : [target.name];
-      const own = tableLeaf(this.table, parts, this.scope);
-      if (target.kind === "table" && target.hints.includes("readpast")) own.readPast = true;
-      this.#from.addLeaf(own);
-      this.slot = own.slot;
-    }
+    const wanted = target.kind === "table" ? target.name.parts[target.name.parts.length - 1]! : target.name;
+    this.#from = new FromClause(
+      statement.from,
+      this.scope,
+      compiler,
+      (exposed) => exposed.toLowerCase() === wanted.toLowerCase(),
+    );
+    const leaf = this.#named(executor, statement, compiler) ?? this.#added(executor, statement, compiler);
+    const written =
+      statement.kind === "delete"
+        ? null
+        : statement.set.flatMap((clause) => (clause.column === undefined ? [] : [clause.column]));
+    this.target = new ChangeTarget(leaf, wanted, written);
+    this.target.require(compiler, permission);
     this.#from.where(statement.where);
-    if (statement.top) {
-      if (statement.top.percent) throw unsupported(`${permission} TOP … PERCENT`);
-      const count = compiler.expression(statement.top.count, new Scope(null));
-      this.#limit = (frame) => wholeNumber(count.evaluate(frame));
-    } else this.#limit = null;
+    const { top } = statement;
+    const count = top && compiler.expression(top.count, new Scope(null));
+    this.#percent = top?.percent === true;
+    this.#limit = count ? (frame) => wholeNumber(count.evaluate(frame)) : null;
+  }
+
+  /** The target, which the FROM clause does not have: it is joined to all that is there. */
+  #added(executor: Executor, { target }: Kind<"update"> | Kind<"delete">, compiler: Compiler): Leaf {
+    let leaf: Leaf;
+    if (target.kind === "table_variable") {
+      const table = executor.activation.tableVariables.get(target.name.toLowerCase());
+      if (!table) throw undeclared(target.name);
+      leaf = tableLeaf(table, [target.name], this.scope);
+    } else {
+      if (!this.scope.findNamed(target.name.parts.join("."))) refuseSystem(findObject(target.name.parts, compiler));
+      leaf = findSource({ kind: "table", name: target.name, hints: target.hints }, this.scope, compiler, false, true);
+    }
+    this.#from.addLeaf(leaf);
+    return leaf;
   }
 
   /** The source that the target names: by its alias, or by the table's name. */
@@ -71,11 +81,12 @@ export class TargetRows {
         (leaf) => leaf.source.parts[leaf.source.parts.length - 1]!.toLowerCase() === wanted,
       );
       const aliased = byAlias.find((leaf) => leaf.source.parts.length === 1) ?? byAlias[0];
-      if (aliased && !aliased.table) throw unsupported(`changing the derived table ${parts[0]}`);
-      if (aliased) return aliased;
+      if (aliased || this.scope.findNamed(parts[0]!)) return aliased;
     }
+    if (leaves.length === 0) return undefined;
     const found = findObject(parts, compiler);
-    if (found.kind !== "table") throw invalidObject(parts.join("."));
+    if (found.kind !== "table")
+      return leaves.find((leaf) => leaf.origins && leaf.source.parts.at(-1)?.toLowerCase() === wanted);
     const same = leaves.filter((leaf) => leaf.table === found.table);
     if (same.length > 1) throw new SqlError(8154, `The table '${parts.join(".")}' is ambiguous.`, 15, 1);
     return same[0];
@@ -96,21 +107,33 @@ export class TargetRows {
   *open(frame: Frame): Generator<boolean> {
     const limit = this.#limit ? this.#limit(frame) : Number.POSITIVE_INFINITY;
     if (limit <= 0) return;
-    const seen = this.#from.leaves.length > 1 ? new Set<Entry>() : null;
+    if (!this.#percent) {
+      yield* this.#rows(frame, limit);
+      return;
+    }
+    let count = 0;
+    for (const found of this.#rows(frame, Number.POSITIVE_INFINITY)) {
+      if (found) count++;
+      else yield false;
+    }
+    yield* this.#rows(frame, percentOf(count, limit));
+  }
+
+  *#rows(frame: Frame, limit: number): Generator<boolean> {
+    // A single source has each row once, unless it is a query with joins of its own.
+    const seen = this.#from.leaves.length > 1 || this.#from.leaves[0]!.origins ? new Set<Entry>() : null;
     let count = 0;
     for (const found of this.#from.open(frame)) {
       if (!found) {
         yield false;
         continue;
       }
-      const entry = frame.entries![this.slot];
-      if (!entry) continue;
-      if (seen) {
-        if (seen.has(entry)) continue;
-        seen.add(entry);
-      }
+      if (count >= limit) return;
+      const entry = this.target.entry(frame);
+      if (!entry || seen?.has(entry)) continue;
+      seen?.add(entry);
+      count++;
       yield true;
-      if (++count >= limit) return;
     }
   }
 }

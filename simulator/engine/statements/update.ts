@@ -1,14 +1,14 @@
 /** UPDATE. https://learn.microsoft.com/sql/t-sql/queries/update-transact-sql */
 import type { SetClause } from "../../sql/ast.ts";
 import type { Row } from "../database.ts";
-import { invalidColumn } from "../errors.ts";
 import { assignOperator, binary, cast } from "../expressions/arithmetic.ts";
 import { type Compiled, type Frame, newFrame } from "../expressions/compiled.ts";
 import type { Compiler } from "../expressions/compiler.ts";
 import type { Scope } from "../expressions/scope.ts";
 import { SqlError } from "../session.ts";
-import type { Entry, Table } from "../table.ts";
+import type { Entry } from "../table.ts";
 import type { Value } from "../values.ts";
+import type { ChangeTarget } from "./change-target.ts";
 import { change, finish, type Kind, nothing, take } from "./changes.ts";
 import type { Executor } from "./executor.ts";
 import { OutputClause } from "./output.ts";
@@ -21,10 +21,11 @@ export async function updateRows(executor: Executor, statement: Kind<"update">):
   for (const clause of statement.set)
     if (clause.kind === "variable") compiler.assigned.add(clause.variable.toLowerCase());
   const targets = new TargetRows(executor, statement, compiler, "UPDATE");
-  const { table, scope, slot } = targets;
+  const { target, scope } = targets;
+  const { table } = target;
   const writer = writerOf(table, session);
-  const assign = assignments(executor, statement.set, table, slot, scope, compiler, writer);
-  const output = statement.output ? new OutputClause(executor, statement.output, table, scope, compiler, false) : null;
+  const assign = assignments(executor, statement.set, target, scope, compiler, writer);
+  const output = statement.output ? new OutputClause(executor, statement.output, target, scope, compiler, false) : null;
   targets.build();
 
   const result = await change(executor, table, compiler.locks, async (run, transaction) => {
@@ -38,10 +39,10 @@ export async function updateRows(executor: Executor, statement: Kind<"update">):
         await run.breathe();
         continue;
       }
-      const before = frame.rows[slot]!;
+      const before = target.row(frame)!;
       const after = [...before];
       for (const each of assign) each(frame, after);
-      found.push({ entry: frame.entries![slot]!, before, after, sources: output ? [...frame.rows] : null });
+      found.push({ entry: target.entry(frame)!, before, after, sources: output ? [...frame.rows] : null });
     }
     const scratch = newFrame(scope.slots, null, run);
     for (const { entry, before, after, sources } of found) {
@@ -55,6 +56,7 @@ export async function updateRows(executor: Executor, statement: Kind<"update">):
       }
       if ((++changed.count & 127) === 0 && run.due()) await run.breathe();
     }
+    target.check(run, changed);
     output?.store(run, transaction, scratch);
     return changed;
   });
@@ -67,18 +69,17 @@ export type Assign = (frame: Frame, row: Row) => void;
 export function assignments(
   executor: Executor,
   clauses: SetClause[],
-  table: Table,
-  slot: number,
+  target: ChangeTarget,
   scope: Scope,
   compiler: Compiler,
   writer: RowWriter,
 ): Assign[] {
   const { dateFormat } = executor.session.options;
+  const { table } = target;
   const seen = new Set<number>();
   const place = (name: string): number => {
-    const index = table.columnIndex(name.split(".").pop()!);
-    const column = table.columns[index];
-    if (!column) throw invalidColumn(name);
+    const index = target.columnIndex(name);
+    const column = table.columns[index]!;
     if (column.identity) throw new SqlError(8102, `Cannot update identity column '${column.name}'.`, 16, 1);
     if (column.computed)
       throw new SqlError(
@@ -114,7 +115,7 @@ export function assignments(
           row[index] = store(frame);
         };
       }
-      const current: Compiled = { type, nullable: true, evaluate: (frame) => frame.rows[slot]![index]! };
+      const current: Compiled = { type, nullable: true, evaluate: (frame) => target.row(frame)![index]! };
       const combined = binary(clause.op.slice(0, -1) as "+", current, value);
       const store = stored(combined, table, index, dateFormat);
       return (frame, row) => {
