@@ -140,8 +140,10 @@ export class Response implements ResultSink {
     to.zeros(this.#bitmapBytes);
     for (let i = 0; i < values.length; i++) {
       const value = values[i]!;
-      if (value === null) to.bytes[bitmap + (i >> 3)]! |= 1 << (i & 7);
-      else this.#encoders[i]!.value(to, value);
+      const encoder = this.#encoders[i]!;
+      if (value === null && encoder.nullSize > 0) to.bytes[bitmap + (i >> 3)]! |= 1 << (i & 7);
+      else if (value === null) encoder.null(to);
+      else encoder.value(to, value);
     }
   }
 

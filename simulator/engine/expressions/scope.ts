@@ -144,6 +144,11 @@ export function matches(source: Source, qualifier: string[]): boolean {
   return true;
 }
 
+/** What an outer join can leave without a row: each of its columns can be NULL, whatever the table says. */
+export function mayBeMissing(source: Source): void {
+  source.columns = source.columns.map((column) => ({ ...column, nullable: true }));
+}
+
 export function sourceColumn(column: Column): SourceColumn {
   return {
     name: column.name,

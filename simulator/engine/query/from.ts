@@ -10,7 +10,7 @@ import { unsupported } from "../errors.ts";
 import type { Condition, Frame } from "../expressions/compiled.ts";
 import type { Compiler } from "../expressions/compiler.ts";
 import { type Comparison, comparison } from "../expressions/conditions.ts";
-import { type Scope, type Source, type SourceColumn, sourceColumn } from "../expressions/scope.ts";
+import { mayBeMissing, type Scope, type Source, type SourceColumn, sourceColumn } from "../expressions/scope.ts";
 import type { Table } from "../table.ts";
 import { type Conjunct, chooseAccess, type Leaf, MIRROR, type Order, seekOf, type Watched } from "./access.ts";
 import { fullJoin, open, outerJoin, runSteps, type Step } from "./joins.ts";
@@ -49,6 +49,7 @@ export class FromClause {
   /** Adds a source to the right of a LEFT JOIN with all those before it. */
   addOuterLeaf(leaf: Leaf, on: Cond): void {
     this.leaves.push(leaf);
+    mayBeMissing(leaf.source);
     const conjuncts: Conjunct[] = [];
     this.#conditions(on, conjuncts);
     this.#items.push({ kind: "outer", items: [{ kind: "leaf", leaf }], conjuncts, full: false });
@@ -84,8 +85,10 @@ export class FromClause {
       case "apply": {
         this.#add(source.left, items, conjuncts);
         const leaf = this.#leaf(source.right, true);
-        if (source.outer) items.push({ kind: "outer", items: [{ kind: "leaf", leaf }], conjuncts: [], full: false });
-        else items.push({ kind: "leaf", leaf });
+        if (source.outer) {
+          mayBeMissing(leaf.source);
+          items.push({ kind: "outer", items: [{ kind: "leaf", leaf }], conjuncts: [], full: false });
+        } else items.push({ kind: "leaf", leaf });
         return;
       }
       default:
@@ -108,8 +111,10 @@ export class FromClause {
     const [kept, optional] = source.join === "right" ? [right, left] : [left, right];
     items.push(...kept.items);
     conjuncts.push(...kept.conjuncts);
-    if (source.on) this.#conditions(source.on, optional.conjuncts);
     const full = source.join === "full";
+    for (const leaf of (full ? [...kept.items, ...optional.items] : optional.items).flatMap(leavesOf))
+      mayBeMissing(leaf.source);
+    if (source.on) this.#conditions(source.on, optional.conjuncts);
     if (full && (kept.items.length !== 1 || optional.items.length !== 1 || optional.items[0]!.kind !== "leaf"))
       throw unsupported("FULL JOIN of more than two sources");
     items.push({ kind: "outer", ...optional, full });

@@ -284,9 +284,7 @@ export function expand(
 ): Output[] {
   if (item.kind === "expr") {
     const value = compiler.expression(item.expr, scope);
-    const name =
-      item.alias ??
-      (item.expr.kind === "column" ? (value.column?.name ?? item.expr.parts[item.expr.parts.length - 1]!) : "");
+    const name = item.alias ?? (item.expr.kind === "column" ? headingOf(item.expr.parts, value) : "");
     const column: SourceColumn = { name, type: typeOf(value, compiler), nullable: value.nullable };
     if (value.column?.identity) column.identity = true;
     if (value.column?.computed) column.computed = true;
@@ -325,6 +323,15 @@ export function expand(
       };
     }),
   );
+}
+
+/**
+ * A column is headed as the query spells it, not as its table does (SELECT id of a column ID gives id), as sessions of SQL Server
+ * show: https://github.com/babelfish-for-postgresql/babelfish_extensions/issues/2371
+ */
+function headingOf(parts: string[], { column }: Compiled): string {
+  const written = parts[parts.length - 1]!;
+  return written.startsWith("$") ? (column?.name ?? written) : written;
 }
 
 function reference(slot: number, index: number, column: SourceColumn, compiler: Compiler): Compiled {

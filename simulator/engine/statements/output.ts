@@ -4,7 +4,7 @@ import type { Row } from "../database.ts";
 import { invalidColumn } from "../errors.ts";
 import type { Compiled, Frame } from "../expressions/compiled.ts";
 import type { Compiler } from "../expressions/compiler.ts";
-import type { Scope, SourceColumn } from "../expressions/scope.ts";
+import { mayBeMissing, type Scope, type SourceColumn } from "../expressions/scope.ts";
 import { expand } from "../query/select.ts";
 import type { Run } from "../run.ts";
 import type { Table } from "../table.ts";
@@ -41,12 +41,15 @@ export class OutputClause {
     this.#deleted = scope.slots++;
     scope.add({ slot: this.#inserted, parts: ["inserted"], columns, hidden: true });
     scope.add({ slot: this.#deleted, parts: ["deleted"], columns, hidden: true });
-    if (action)
+    if (action) {
+      // An inserted row has no deleted one, and what matched nothing has no source.
+      for (const source of scope.sources) mayBeMissing(source);
       scope.add({
         slot: scope.slots++,
         parts: ["$merge"],
         columns: [{ name: "$action", type: { id: "nvarchar", length: 10 }, nullable: false }],
       });
+    }
     const outputs = output.items.flatMap((item) => {
       if (item.kind === "assign") throw invalidColumn(item.variable);
       return expand(item, scope, compiler);

@@ -87,6 +87,8 @@ function sinkOf(results: Results): ResultSink {
     },
     row(values) {
       const set = results.sets[results.sets.length - 1]!;
+      for (const [i, { name, nullable }] of set.columns.entries())
+        if (values[i] === null && !nullable) throw new Error(`a NULL came in ${name}, which was described as NOT NULL`);
       set.rows.push(values.map((value, i) => shown(value, set.columns[i]!.type)));
     },
     statementDone({ rowCount, error }) {

@@ -38,6 +38,27 @@ describe("queries", () => {
     assert.deepEqual(await sql.rows("SELECT id FROM p UNION SELECT 9 ORDER BY id DESC").then((rows) => rows[0]), [9]);
   });
 
+  test("a column is headed as the query spells it, not as its table does", async () => {
+    await sql.run("CREATE TABLE TestCase (ID int NOT NULL PRIMARY KEY IDENTITY, Name varchar(max) NOT NULL)");
+    const headings = async (query: string) => (await sql.run(query)).sets[0]!.columns.map(({ name }) => name);
+    assert.deepEqual(await headings("SELECT * FROM TestCase"), ["ID", "Name"]);
+    assert.deepEqual(await headings("SELECT id, TestCase.NAME FROM TestCase"), ["id", "NAME"]);
+    assert.deepEqual(await headings("SELECT * FROM (SELECT iD FROM TestCase) t"), ["iD"]);
+    assert.deepEqual(await headings("SELECT $IDENTITY FROM TestCase"), ["ID"]);
+  });
+
+  test("what an outer join can leave without a row is described as nullable", async () => {
+    await sql.run("CREATE TABLE thing (k int NOT NULL PRIMARY KEY, f bit NOT NULL)");
+    const nullable = async (query: string) => (await sql.run(query)).sets[0]!.columns.map((column) => column.nullable);
+    assert.deepEqual(await nullable("SELECT k, f FROM thing"), [false, false]);
+    const joined = "SELECT a.k, b.f FROM thing a";
+    assert.deepEqual(await nullable(`${joined} LEFT JOIN thing b ON b.k = a.k`), [false, true]);
+    assert.deepEqual(await nullable(`${joined} RIGHT JOIN thing b ON b.k = a.k`), [true, false]);
+    assert.deepEqual(await nullable(`${joined} FULL JOIN thing b ON b.k = a.k`), [true, true]);
+    assert.deepEqual(await nullable(`${joined} OUTER APPLY (SELECT f FROM thing) b`), [false, true]);
+    assert.deepEqual(await nullable("SELECT b.* FROM thing a LEFT JOIN thing b ON b.k = a.k"), [true, true]);
+  });
+
   test("grouping has SQL Server's rules and types", async () => {
     assert.deepEqual(
       await sql.rows(

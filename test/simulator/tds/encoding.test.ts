@@ -84,6 +84,14 @@ test("a row with many NULLs is an NBCROW, with the lowest bit for the first colu
   assert.ok(before73b.includes(hex(`D1 0200 6100 ${"FFFF".repeat(8)} FD`)));
 });
 
+test("no bit of an NBCROW says NULL of a column that was described as NOT NULL: drivers could not read on", () => {
+  const columns = Array.from({ length: 9 }, (_, i) => column(`${i}`, { id: "nvarchar", length: 10 }));
+  responseBytes((response) => {
+    response.columns([...columns, column("f", { id: "bit" }, false)]);
+    assert.throws(() => void response.row(Array.from({ length: 10 }, () => null)), /described as NOT NULL/);
+  });
+});
+
 test("DONE counts in 64 bits from TDS 7.2 on and in 32 before", () => {
   const done = (response: Response) => response.statementDone({ rowCount: 5_000_000_000, command: "delete" });
   assert.deepEqual(responseBytes(done).subarray(8), hex("FD 1000 C400 00F2052A01000000"));
