@@ -16,6 +16,8 @@ import { Engine, type EngineOptions } from "./engine/engine.ts";
 import { type ResultColumn, type ResultSink, type ServerMessage, SqlError } from "./engine/session.ts";
 import type { Database } from "./engine/storage.ts";
 import type { Value } from "./engine/values.ts";
+import { Faults } from "./faults/faults.ts";
+import { registerFaultProcedures } from "./faults/procedures.ts";
 import { TdsServer, type TdsServerOptions } from "./tds/server.ts";
 
 export type { DatabaseSnapshot } from "./catalog/restore.ts";
@@ -24,6 +26,9 @@ export type { CommandIdColumn } from "./cdc/captured-row.ts";
 export type { ResultColumn, ServerMessage } from "./engine/session.ts";
 export { SqlError } from "./engine/session.ts";
 export type { SqlType, Value } from "./engine/values.ts";
+export type { FailOver, Faults, LoginFault, StatementFault, StatementSeen } from "./faults/faults.ts";
+export { SERVER_ERRORS, type ServerErrorNumber } from "./faults/server-errors.ts";
+export type { NetworkFaults } from "./tds/faults.ts";
 
 export interface SimulatorOptions {
   /** 0 by default: a free one. */
@@ -90,8 +95,9 @@ const DEFAULT_PASSWORD = "Simulator!1";
 
 export class SqlServerSimulator {
   readonly engine: Engine;
-  /** For faults: refused, broken and slow connections. */
   readonly server: TdsServer;
+  /** What goes wrong on demand. */
+  readonly faults: Faults;
   readonly host: string;
   readonly #password: string;
   readonly #databases: string[];
@@ -111,6 +117,8 @@ export class SqlServerSimulator {
     if (options.encryption !== undefined) tds.encryption = options.encryption;
     if (options.onProblem !== undefined) tds.onProblem = options.onProblem;
     this.server = new TdsServer(this.engine, tds);
+    this.faults = new Faults(this.engine, this.server);
+    registerFaultProcedures(this.engine, this.faults);
     for (const name of this.#databases) this.engine.createDatabase(name);
   }
 

@@ -74,6 +74,8 @@ export class Engine implements SqlEngine {
    * holds it up.
    */
   beforeStatement: ((session: Session, kind: string) => void | Promise<void>) | undefined;
+  /** Likewise before a login is looked at. */
+  beforeLogin: ((login: Login) => void | Promise<void>) | undefined;
   /** Called after a database was made, so that others can add to it. */
   readonly onDatabaseCreated: ((database: Database) => void)[] = [];
   /** Called before a database goes. */
@@ -172,6 +174,7 @@ export class Engine implements SqlEngine {
   // ---------------------------------------------------------------- sessions and transactions
 
   async login(login: Login): Promise<Session> {
+    await this.beforeLogin?.(login);
     const known = this.logins.get(login.user.toLowerCase());
     if (!known || known.password !== login.password)
       throw new SqlError(18456, `Login failed for user '${login.user}'.`, 14, 1);

@@ -20,6 +20,8 @@ export interface ServerMessage {
   message: string;
   procedure?: string;
   line: number;
+  /** The connection ends when the response has been sent. */
+  closes?: boolean;
 }
 
 export type EnvironmentChange =
@@ -111,7 +113,15 @@ export interface SqlSession {
   reset(keepTransaction: boolean): Promise<void>;
   /** The connection is gone: rolls back, releases locks. */
   close(): void;
+  /** Set by the server: called when the session is killed, and its connection is to end. */
+  onKill?: (() => void) | undefined;
 }
+
+/**
+ * From this severity on an error ends the connection:
+ * https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-error-severities
+ */
+export const FATAL_SEVERITY = 20;
 
 /** A server error: goes to the client as an ERROR token. */
 export class SqlError extends Error {
@@ -120,6 +130,8 @@ export class SqlError extends Error {
   readonly state: number;
   line: number;
   procedure: string | undefined;
+  /** The connection ends with it, as it does with every error of severity 20 and more. */
+  closes = false;
   constructor(number: number, message: string, severity = 16, state = 1, line = 1) {
     super(message);
     this.name = "SqlError";
@@ -128,4 +140,18 @@ export class SqlError extends Error {
     this.state = state;
     this.line = line;
   }
+}
+
+export function messageOf(error: SqlError): ServerMessage {
+  const { number, state, severity, message, line, procedure } = error;
+  const closes = error.closes || severity >= FATAL_SEVERITY;
+  return {
+    number,
+    state,
+    severity,
+    message,
+    line,
+    ...(procedure === undefined ? {} : { procedure }),
+    ...(closes ? { closes } : {}),
+  };
 }

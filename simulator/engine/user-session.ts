@@ -10,7 +10,7 @@ import type { LockMode, LockOwner } from "./locks.ts";
 import { refuse } from "./locks.ts";
 import type { Principal } from "./principals.ts";
 import { Activation } from "./run.ts";
-import { type Login, type ResultSink, type RpcParameter, SqlError, type SqlSession } from "./session.ts";
+import { type Login, messageOf, type ResultSink, type RpcParameter, SqlError, type SqlSession } from "./session.ts";
 import type { Cursor } from "./statements/cursors.ts";
 import { BatchAborted, Executor, ScopeAborted } from "./statements/executor.ts";
 import { callByRpc, type Prepared } from "./statements/remote-calls.ts";
@@ -47,6 +47,8 @@ const ISOLATIONS: Record<number, Isolation> = {
   4: "serializable",
   5: "snapshot",
 };
+
+const DEADLOCK = 1205;
 
 export class Session implements SqlSession {
   readonly engine: Engine;
@@ -85,6 +87,9 @@ export class Session implements SqlSession {
   readonly cursors = new Map<string, Cursor>();
   readonly prepared = new Map<number, Prepared>();
   nextHandle = 1;
+  /** The text of the batch, or of the call, that runs or ran last. */
+  requestText = "";
+  onKill: (() => void) | undefined;
   /** Of the request that runs: KILL aborts it. */
   #running: AbortController | null = null;
   #closed = false;
@@ -137,6 +142,7 @@ export class Session implements SqlSession {
   // ---------------------------------------------------------------- requests
 
   async batch(text: string, sink: ResultSink, signal: AbortSignal): Promise<void> {
+    this.requestText = text;
     await this.#request(sink, signal, async (aborted) => {
       const statements = this.#batches.parse(text, this.options.quotedIdentifier);
       const activation = new Activation(null);
@@ -159,7 +165,10 @@ export class Session implements SqlSession {
   }
 
   async transaction(request: Parameters<SqlSession["transaction"]>[0], sink: ResultSink): Promise<void> {
+    const what = request.kind === "begin" || request.kind === "save" ? `${request.kind}_transaction` : request.kind;
+    this.requestText = `${what.replace("_", " ").toUpperCase()} ${request.name}`.trim();
     await this.#request(sink, new AbortController().signal, async () => {
+      await this.engine.beforeStatement?.(this, what);
       switch (request.kind) {
         case "begin":
           this.#begin(request, sink);
@@ -198,6 +207,7 @@ export class Session implements SqlSession {
       if (error instanceof Cancelled) {
         if (this.options.xactAbort) this.#rollbackAll(sink);
       } else if (error instanceof SqlError) {
+        if (error.number === DEADLOCK) this.#rollbackAll(sink);
         sink.message(messageOf(error));
         sink.statementDone({ error: true });
         this.lastError = error.number;
@@ -247,8 +257,9 @@ export class Session implements SqlSession {
     else this.#release();
   }
 
-  /** KILL: the request ends, what it did is undone, the session is gone. */
+  /** KILL: the client is told, if it can be; the request ends, what it did is undone, the session is gone. */
   kill(): void {
+    this.onKill?.();
     this.close();
   }
 
@@ -397,11 +408,6 @@ export class Session implements SqlSession {
     );
     return table?.columns.find((column) => column.identity)?.identity;
   }
-}
-
-export function messageOf(error: SqlError) {
-  const { number, state, severity, message, line, procedure } = error;
-  return { number, state, severity, message, line, ...(procedure === undefined ? {} : { procedure }) };
 }
 
 export function defaultOptions(): SessionOptions {

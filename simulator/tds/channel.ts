@@ -5,7 +5,7 @@
  */
 import type { Socket } from "node:net";
 import { type SecureContext, TLSSocket } from "node:tls";
-import { type Faults, FaultyWriter } from "./faults.ts";
+import { FaultyWriter, type NetworkFaults } from "./faults.ts";
 import type { PacketSink } from "./output.ts";
 import { TlsTunnel } from "./tunnel.ts";
 
@@ -39,7 +39,7 @@ export class Channel implements PacketSink {
   #tunnel: TlsTunnel | null = null;
   #drain: Promise<void> | null = null;
 
-  constructor(socket: Socket, contexts: ChannelContexts, faults: Faults, events: ChannelEvents) {
+  constructor(socket: Socket, contexts: ChannelContexts, faults: NetworkFaults, events: ChannelEvents) {
     this.#socket = socket;
     this.#contexts = contexts;
     this.#events = events;
@@ -63,13 +63,18 @@ export class Channel implements PacketSink {
     return this.#socket.destroyed;
   }
 
+  /** The client does not read what it was sent. */
+  get blocked(): boolean {
+    return this.#socket.writableNeedDrain || this.#faulty.busy;
+  }
+
   /** Address and port of the client, for messages. */
   get client(): string {
     return `${this.#socket.remoteAddress ?? "?"}:${this.#socket.remotePort ?? "?"}`;
   }
 
   /** Byte counts begin anew. */
-  setFaults(faults: Faults): void {
+  setFaults(faults: NetworkFaults): void {
     this.#faulty.set(faults);
   }
 
@@ -80,6 +85,10 @@ export class Channel implements PacketSink {
 
   destroy(): void {
     this.#socket.destroy();
+  }
+
+  reset(): void {
+    this.#socket.resetAndDestroy();
   }
 
   /** Closes once what was written has gone out. */

@@ -15,6 +15,7 @@ import type { Socket } from "node:net";
 import { collationOf } from "../engine/collations.ts";
 import {
   type Login,
+  messageOf,
   type RpcParameter,
   type ServerMessage,
   type SqlEngine,
@@ -25,7 +26,7 @@ import { ProtocolError } from "./bytes.ts";
 import { Channel, type ChannelContexts } from "./channel.ts";
 import { UnservedType } from "./decoding.ts";
 import { type Dialect, dialectFor } from "./dialect.ts";
-import type { Faults } from "./faults.ts";
+import type { NetworkFaults } from "./faults.ts";
 import { FEATURE, type LoginRequest, parseLogin, unservedLogin } from "./login.ts";
 import { Output } from "./output.ts";
 import {
@@ -91,10 +92,10 @@ export class Connection implements ResponseContext {
   #running: RunningRequest | null = null;
   #serving = false;
   #attention = false;
-  /** The engine failed: an error of severity 20 was sent, which ends the session. */
-  #broken = false;
+  /** An error was sent that ends the session: the connection ends with the response. */
+  #closing = false;
 
-  constructor(socket: Socket, settings: ConnectionSettings, faults: Faults) {
+  constructor(socket: Socket, settings: ConnectionSettings, faults: NetworkFaults) {
     this.#settings = settings;
     this.#channel = new Channel(socket, settings, faults, {
       begins: (strict) => this.#begins(strict),
@@ -126,14 +127,36 @@ export class Connection implements ResponseContext {
   }
 
   /** Replaces the faults of this connection; byte counts begin anew. */
-  setFaults(faults: Faults): void {
+  setFaults(faults: NetworkFaults): void {
     this.#channel.setFaults(faults);
   }
 
-  /** Ends the connection as a killed session or a pulled plug does. */
+  /** Ends the connection when the response that is being sent is complete. */
+  close(): void {
+    this.#closing = true;
+  }
+
+  /** Ends the connection as a pulled plug does. */
   destroy(): void {
     this.#state = "closed";
     this.#channel.destroy();
+  }
+
+  /** Ends the connection without a word: the client sees a reset. */
+  reset(): void {
+    this.#state = "closed";
+    this.#channel.reset();
+  }
+
+  /** KILL: a running request ends with error 596, if the client reads; an idle connection just ends. */
+  #killed(): void {
+    const response = this.#running?.response;
+    if (response && !response.aborted && !this.#channel.blocked) {
+      response.message(KILLED);
+      response.abort();
+      return;
+    }
+    this.destroy();
   }
 
   /** Resolves when the socket is closed. */
@@ -217,6 +240,7 @@ export class Connection implements ResponseContext {
         return;
       }
       this.#session = session;
+      session.onKill = () => this.#killed();
       this.#welcome(session, request);
     } catch (error) {
       this.#refuseLogin(error as Error, request.login);
@@ -331,7 +355,7 @@ export class Connection implements ResponseContext {
     const written = this.output.end();
     if (this.#attention) this.#acknowledge();
     await written;
-    if (!this.#broken) return;
+    if (!this.#closing) return;
     this.#state = "closed";
     this.#channel.end();
   }
@@ -438,8 +462,7 @@ export class Connection implements ResponseContext {
   #engineFailed(response: Response, error: Error): void {
     this.#report("a request", error);
     const message = `The simulator could not answer this request: ${error.message}`;
-    response.message({ number: 3624, state: 1, severity: 20, message, line: 1 });
-    this.#broken = true;
+    response.message({ number: 3624, state: 1, severity: 20, message, line: 1, closes: true });
   }
 
   // The end
@@ -455,13 +478,19 @@ export class Connection implements ResponseContext {
   #closeSession(): void {
     const session = this.#session;
     this.#session = null;
-    session?.close();
+    if (!session) return;
+    session.onKill = undefined;
+    session.close();
   }
 }
 
 class RefusedEncryption extends Error {}
 
-function messageOf(error: SqlError): ServerMessage {
-  const { number, state, severity, message, procedure, line } = error;
-  return { number, state, severity, message, line, ...(procedure === undefined ? {} : { procedure }) };
-}
+const KILLED: ServerMessage = {
+  number: 596,
+  state: 1,
+  severity: 21,
+  message: "Cannot continue the execution because the session is in the kill state.",
+  line: 1,
+  closes: true,
+};

@@ -1,5 +1,5 @@
 /** Faults of the network, on demand: what a test asks of one connection or of all new ones. Bytes count before encryption. */
-export interface Faults {
+export interface NetworkFaults {
   /** The connection is reset once the server has sent this many more bytes. */
   dropAfter?: number;
   /** The server falls silent once it has sent this many more bytes, until the faults are changed. */
@@ -18,7 +18,7 @@ export interface FaultTarget {
 /** Stands between a connection's packets and its socket while faults are set. Order is kept; nothing is lost but by a drop. */
 export class FaultyWriter {
   readonly #target: FaultTarget;
-  #faults: Faults = {};
+  #faults: NetworkFaults = {};
   #sent = 0;
   #queue: Buffer[] = [];
   #running = false;
@@ -29,7 +29,7 @@ export class FaultyWriter {
     this.#target = target;
   }
 
-  set(faults: Faults): void {
+  set(faults: NetworkFaults): void {
     this.#faults = faults;
     this.#sent = 0;
     this.#wake?.();
@@ -38,6 +38,11 @@ export class FaultyWriter {
   /** True: this writer has to be used, not the socket. */
   get active(): boolean {
     return this.#running || Object.values(this.#faults).some((fault) => fault !== undefined);
+  }
+
+  /** Something waits to be sent. */
+  get busy(): boolean {
+    return this.#running;
   }
 
   write(bytes: Buffer): void {

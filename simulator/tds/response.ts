@@ -48,6 +48,8 @@ export interface ResponseContext {
   readonly collation: string;
   /** The transaction that the client was told of; null in autocommit mode. */
   transaction: bigint | null;
+  /** The connection is to end when the response has been sent. */
+  close(): void;
 }
 
 interface HeldDone {
@@ -170,6 +172,7 @@ export class Response implements ResultSink {
     this.#release();
     writeMessage(output.tokens, dialect, message, serverName);
     if (message.severity > 10) this.#errorOpen = true;
+    if (message.closes) this.#context.close();
   }
 
   environment(change: EnvironmentChange): void {

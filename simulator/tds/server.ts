@@ -6,7 +6,7 @@ import { createSecureContext } from "node:tls";
 import type { SqlEngine } from "../engine/session.ts";
 import { type Certificate, selfSignedCertificate } from "./certificate.ts";
 import { Connection, type ConnectionSettings } from "./connection.ts";
-import type { Faults } from "./faults.ts";
+import type { NetworkFaults } from "./faults.ts";
 import { FIRST_PACKET_SIZE, MAX_PACKET_SIZE, MIN_PACKET_SIZE } from "./packets.ts";
 import { type EncryptionPolicy, parseVersion } from "./prelogin.ts";
 
@@ -38,7 +38,7 @@ export class TdsServer {
   readonly #connections = new Set<Connection>();
   #server: Server | null = null;
   #address: { port: number; host: string } | null = null;
-  #faults: Faults = {};
+  #faults: NetworkFaults = {};
 
   constructor(engine: SqlEngine, options: TdsServerOptions = {}) {
     const { encryption = "off", packetSize = FIRST_PACKET_SIZE } = options;
@@ -88,7 +88,7 @@ export class TdsServer {
   }
 
   /** Faults of the connections that come from now on; `connection.setFaults` changes those of one that is open. */
-  setFaults(faults: Faults): void {
+  setFaults(faults: NetworkFaults): void {
     this.#faults = faults;
   }
 

@@ -20,10 +20,10 @@ import { Compiler } from "../expressions/compiler.ts";
 import { Scope } from "../expressions/scope.ts";
 import { formatMessage } from "../functions/session-info.ts";
 import { type Activation, Run } from "../run.ts";
-import { type ResultSink, SqlError } from "../session.ts";
+import { FATAL_SEVERITY, messageOf, type ResultSink, SqlError } from "../session.ts";
 import { convertValue } from "../types/conversion.ts";
 import { resolveType } from "../types/types.ts";
-import { messageOf, type Session } from "../user-session.ts";
+import type { Session } from "../user-session.ts";
 import { type SqlType, Temporal, type Value } from "../values.ts";
 import { executeProcedure, executeText } from "./calls.ts";
 import { SchemaChanged } from "./changes.ts";
@@ -96,12 +96,14 @@ export class Executor {
   async #guarded(statement: Statement): Promise<Outcome> {
     const { session } = this;
     try {
-      if (session.engine.beforeStatement) await session.engine.beforeStatement(session, statement.kind);
+      const held = session.engine.beforeStatement?.(session, statement.kind);
+      if (held) await held;
       return await this.#statement(statement);
     } catch (error) {
       if (!(error instanceof SqlError)) throw error;
       this.#locate(error, statement);
-      if (session.tries > 0) throw error;
+      // TRY … CATCH does not see what ends the session.
+      if (session.tries > 0 && !endsSession(error)) throw error;
       this.report(error);
       return null;
     }
@@ -130,7 +132,7 @@ export class Executor {
         line: error.line,
       });
     sink.statementDone({ error: true });
-    if (BATCH_ERRORS.has(error.number) || (session.options.xactAbort && !raised.has(error))) {
+    if (BATCH_ERRORS.has(error.number) || endsSession(error) || (session.options.xactAbort && !raised.has(error))) {
       if (session.currentTransaction) session.rollback("", sink);
       throw new BatchAborted();
     }
@@ -498,6 +500,10 @@ export class Executor {
     target.kill();
     this.sink.statementDone({});
   }
+}
+
+function endsSession({ severity, closes }: SqlError): boolean {
+  return closes || severity >= FATAL_SEVERITY;
 }
 
 /** After these the client is also told that the statement was terminated. */

@@ -32,6 +32,15 @@ const NUMBERED: Record<number, string> = {
   15: "sp_unprepare",
 };
 
+/** Procedures whose statements are the client's own: those count, not the call. */
+const RUN_TEXTS = new Set(["sp_executesql", "sp_prepare", "sp_execute", "sp_prepexec", "sp_unprepare"]);
+
+/** The statement that a call runs, where it has one, or the procedure's name. */
+function textOf(name: string, args: Argument[]): string {
+  const text = args[{ sp_executesql: 0, sp_prepare: 2, sp_prepexec: 2 }[name.toLowerCase()] ?? -1]?.value;
+  return typeof text === "string" ? text : name;
+}
+
 export async function callByRpc(
   session: Session,
   procedure: string | number,
@@ -61,8 +70,8 @@ export async function callByRpc(
   const executor = new Executor(session, activation, sink, signal);
   let status = 0;
   try {
-    const { beforeStatement } = session.engine;
-    if (beforeStatement) await beforeStatement(session, "execute");
+    session.requestText = textOf(name, args);
+    if (!RUN_TEXTS.has(name.toLowerCase())) await session.engine.beforeStatement?.(session, "execute");
     status = await callProcedure(executor, parseName(name), args);
   } catch (error) {
     if (error instanceof SqlError) {

@@ -35,7 +35,10 @@ function responseBytes(run: (response: Response) => void, dialect = NEWEST): Buf
     },
     drained: () => Promise.resolve(),
   });
-  const response = new Response({ output, dialect, serverName: "S", collation: LATIN, transaction: null }, null);
+  const response = new Response(
+    { output, dialect, serverName: "S", collation: LATIN, transaction: null, close() {} },
+    null,
+  );
   run(response);
   response.finish(false);
   void output.end();
