@@ -11,6 +11,7 @@ import { type DatabaseSnapshot, restoreSnapshot, takeSnapshot } from "./catalog/
 import type { CaptureInterval } from "./cdc/capture-job.ts";
 import type { CommandIdColumn } from "./cdc/captured-row.ts";
 import { CdcDatabase } from "./cdc/cdc-database.ts";
+import { type Fill, type Filled, fillChangeTable } from "./cdc/fill.ts";
 import { installCdc } from "./cdc/install.ts";
 import { Engine, type EngineOptions } from "./engine/engine.ts";
 import { type ResultColumn, type ResultSink, type ServerMessage, SqlError } from "./engine/session.ts";
@@ -23,6 +24,7 @@ import { TdsServer, type TdsServerOptions } from "./tds/server.ts";
 export type { DatabaseSnapshot } from "./catalog/restore.ts";
 export type { CaptureInterval } from "./cdc/capture-job.ts";
 export type { CommandIdColumn } from "./cdc/captured-row.ts";
+export type { Fill, Filled, FilledOperation } from "./cdc/fill.ts";
 export type { ResultColumn, ServerMessage } from "./engine/session.ts";
 export { SqlError } from "./engine/session.ts";
 export type { SqlType, Value } from "./engine/values.ts";
@@ -196,6 +198,18 @@ export class SqlServerSimulator {
         cdc.commandId = column;
       },
     };
+  }
+
+  /**
+   * Adds changes to a change table by the million, as if they had been captured, in a moment and in the memory of a few: for
+   * benchmarks. Their values repeat the rows of `values`, a query that gives columns of the source table by their names; by
+   * default those of the source table itself, up to 1000. What waits in the log is captured first. The source table stays.
+   *
+   *     await simulator.fillChangeTable("TestDB", "dbo_Persons", { changes: 5_000_000, changesPerTransaction: 100 });
+   */
+  async fillChangeTable(database: string, captureInstance: string, fill: Fill & { values?: string }): Promise<Filled> {
+    const values = fill.values === undefined ? undefined : await this.query(fill.values, database);
+    return fillChangeTable(this.database(database), captureInstance, fill, values);
   }
 
   /** What is committed in a database now. */

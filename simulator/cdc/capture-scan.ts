@@ -18,6 +18,7 @@ import { type ChangeStep, changeSteps, type KeyOf } from "./change-steps.ts";
 import { applyDdl } from "./ddl-capture.ts";
 import { type CaptureInstance, type CdcTables, CHANGE_TABLE, captureInstances } from "./instances.ts";
 import type { Layouts } from "./layouts.ts";
+import { transactionIdBytes } from "./lsn-time-mapping.ts";
 import { toDatetime } from "./server-time.ts";
 
 export interface ScanInput {
@@ -160,7 +161,7 @@ class TransactionCapture {
       lsnToBuffer(transaction.commitLsn),
       toDatetime(engine, transaction.beginTime),
       toDatetime(engine, transaction.commitTime),
-      Buffer.from(transaction.transactionId.toString(16).padStart(12, "0"), "hex"),
+      transactionIdBytes(transaction.transactionId),
       lsnToBuffer(transaction.beginLsn),
     ];
     this.#system.insert(this.#input.tables.lsnTimeMapping, entry);

@@ -7,6 +7,11 @@ import { compareTimes } from "./server-time.ts";
 export const START_LSN = 0;
 export const END_TIME = 2;
 
+/** tran_id */
+export function transactionIdBytes(id: bigint): Buffer {
+  return Buffer.from(id.toString(16).padStart(12, "0"), "hex");
+}
+
 function edge(mapping: Table, snapshot: Snapshot, descending: boolean): Row | undefined {
   for (const row of mapping.rows(snapshot, { index: mapping.clusteredIndex!, descending })) return row;
   return undefined;

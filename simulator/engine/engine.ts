@@ -203,6 +203,13 @@ export class Engine implements SqlEngine {
     return new Transaction(this.versions, { id, session, name, isolation, beginTime: this.now() });
   }
 
+  /** Ids for transactions that are not run but only told of; gives the first. */
+  reserveTransactionIds(count: number): bigint {
+    const first = this.#nextTransaction;
+    this.#nextTransaction += BigInt(count);
+    return first;
+  }
+
   /** @@DBTS: the next value of a rowversion column. */
   nextRowVersion(): Buffer {
     const bytes = Buffer.alloc(8);

@@ -72,17 +72,17 @@ export class OrderedPages<T extends Item> {
 
   /**
    * Items for which the probe is 0, in order. The probe must be monotonous over the index. Insertions and removals while
-   * the cursor stands still are allowed: it goes on behind the item that it gave last.
+   * the cursor stands still are allowed: it goes on behind the item that it gave last. `behind`: it begins behind this one.
    */
-  cursor(probe: Probe, descending = false): Cursor<T> {
-    return descending ? this.#backward(probe) : this.#forward(probe);
+  cursor(probe: Probe, descending = false, behind?: Item): Cursor<T> {
+    return descending ? this.#backward(probe, behind) : this.#forward(probe, behind);
   }
 
-  #forward(probe: Probe): Cursor<T> {
+  #forward(probe: Probe, behind?: Item): Cursor<T> {
     let pageIndex = this.#searchPage((item) => probe(item.keyRow) < 0);
     let at = partition(this.#pages[pageIndex]!, (item) => probe(item.keyRow) < 0);
-    let version = this.version;
-    let last: T | undefined;
+    let version = behind ? -1 : this.version;
+    let last = behind;
     return () => {
       if (version !== this.version && last !== undefined) {
         const from = last;
@@ -108,12 +108,12 @@ export class OrderedPages<T extends Item> {
     };
   }
 
-  #backward(probe: Probe): Cursor<T> {
+  #backward(probe: Probe, behind?: Item): Cursor<T> {
     // `at` is the place behind the next item to give.
     let pageIndex = this.#searchPage((item) => probe(item.keyRow) <= 0);
     let at = partition(this.#pages[pageIndex]!, (item) => probe(item.keyRow) <= 0);
-    let version = this.version;
-    let last: T | undefined;
+    let version = behind ? -1 : this.version;
+    let last = behind;
     return () => {
       if (version !== this.version) {
         const from = last;
@@ -134,7 +134,7 @@ export class OrderedPages<T extends Item> {
     };
   }
 
-  #compare(a: T, b: T): number {
+  #compare(a: Item, b: Item): number {
     return this.#compareKeys(a.keyRow, b.keyRow) || a.id - b.id;
   }
 

@@ -8,10 +8,15 @@
  * The clustered index (or, in a heap, the order of insertion) holds the entries themselves. Every other index holds an item
  * per entry and key that some version of it has; a reader takes an item only if the version that it sees has the item's key.
  * A change of a clustered key is the end of one entry and the beginning of another.
+ *
+ * Besides entries a table may have rows of series (series.ts), which exist only while they are read. They are in no index's
+ * pages; a cursor merges them in. A row of a series becomes an entry before anybody locks or changes it.
  */
 
 import type { Column, Index, Row, TableSchema } from "./database.ts";
 import { type Cursor, type Item, OrderedPages, type Probe } from "./ordered-pages.ts";
+import type { Part, Series, Stretch } from "./series.ts";
+import { mixedCursor, sortedPart } from "./series-cursor.ts";
 import type { Database } from "./storage.ts";
 import type { Transaction } from "./transactions.ts";
 import { compareNullable, comparerOf } from "./types/comparison.ts";
@@ -68,6 +73,12 @@ export interface Range {
   descending?: boolean;
 }
 
+/** An entry; `row` is the key that an item of a non-clustered index stands for, null in the clustered one. */
+export interface Found {
+  entry: Entry;
+  row: Row | null;
+}
+
 interface StoredIndex {
   definition: Index;
   /** One for each key column, ascending or descending as the index has it. */
@@ -99,6 +110,8 @@ export class Table implements TableSchema {
   #nextEntry = 1;
   #clustered: { definition: Index | null; comparers: ((a: Value, b: Value) => number)[]; entries: OrderedPages<Entry> };
   #others: StoredIndex[] = [];
+  #parts: Part[] = [];
+  #extractions = 0;
 
   constructor(
     database: Database,
@@ -133,8 +146,12 @@ export class Table implements TableSchema {
 
   /** Visible rows of a range, in index order. */
   *rows(snapshot: Snapshot, range: Range = {}): Generator<Row> {
-    const next = this.cursor(range);
+    const next = this.reader(range, snapshot);
     for (let found = next(); found; found = next()) {
+      if ("rows" in found) {
+        yield* rowsOf(found, range.descending === true);
+        continue;
+      }
       const row = visible(found.entry, snapshot);
       if (row !== null && (found.row === null || this.sameKey(range.index!, row, found.row))) yield row;
     }
@@ -154,12 +171,17 @@ export class Table implements TableSchema {
    * All entries of a range, visible or not, in index order; `row` is the key that an item of a non-clustered index stands
    * for (the visible version must have it), null in the clustered one. The object that is given is the same each time.
    */
-  cursor(range: Range): () => { entry: Entry; row: Row | null } | undefined {
+  cursor(range: Range): () => Found | undefined {
+    if (this.#parts.length > 0) {
+      if (!this.followedBySeries(range.index))
+        this.#extractWhere(this.#probe(range.index!, this.#stored(range.index!).comparers, range));
+      return this.#mixed(range, null) as () => Found | undefined;
+    }
     const { index } = range;
     if (!index || index === this.#clustered.definition) {
       const probe = this.#probe(this.#clustered.definition, this.#clustered.comparers, range);
       const next: Cursor<Entry> = this.#clustered.entries.cursor(probe, range.descending);
-      const found: { entry: Entry; row: Row | null } = { entry: undefined as unknown as Entry, row: null };
+      const found: Found = { entry: undefined as unknown as Entry, row: null };
       return () => {
         const entry = next();
         if (!entry) return undefined;
@@ -169,12 +191,47 @@ export class Table implements TableSchema {
     }
     const stored = this.#stored(index);
     const next = stored.items.cursor(this.#probe(index, stored.comparers, range), range.descending);
-    const found: { entry: Entry; row: Row | null } = { entry: undefined as unknown as Entry, row: null };
+    const found: Found = { entry: undefined as unknown as Entry, row: null };
     return () => {
       const item = next();
       if (!item) return undefined;
       found.entry = item.entry;
       found.row = item.keyRow;
+      return found;
+    };
+  }
+
+  /** As `cursor`, for those who only read: rows of series that the snapshot sees come as stretches. */
+  reader(range: Range, snapshot: Snapshot): () => Found | Stretch | undefined {
+    return this.#parts.length > 0 ? this.#mixed(range, snapshot) : this.cursor(range);
+  }
+
+  /** `snapshot` null: for entries only. */
+  #mixed(range: Range, snapshot: Snapshot | null): () => Found | Stretch | undefined {
+    const index = range.index ?? this.#clustered.definition;
+    const clustered = index === this.#clustered.definition;
+    const { comparers, pages } = clustered
+      ? { comparers: this.#clustered.comparers, pages: this.#clustered.entries as OrderedPages<Entry | IndexItem> }
+      : { comparers: this.#stored(index!).comparers, pages: this.#stored(index!).items };
+    const probe = this.#probe(index, comparers, range);
+    const compare = rowOrder(index, comparers);
+    const follows = this.followedBySeries(index);
+    const parts = () => {
+      const seen = snapshot ? this.#parts.filter(({ seq }) => seq <= snapshot.seq || snapshot.dirty) : this.#parts;
+      return follows ? seen : seen.map((part) => sortedPart(part, probe, compare));
+    };
+    const next = mixedCursor(
+      { pages, compare, parts, extractions: () => this.#extractions },
+      probe,
+      range.descending === true,
+      snapshot ? undefined : (part, from, to) => this.#extract(part, from, to),
+    );
+    const found: Found = { entry: undefined as unknown as Entry, row: null };
+    return () => {
+      const item = next();
+      if (!item || "rows" in item) return item;
+      found.entry = clustered ? (item as Entry) : (item as IndexItem).entry;
+      found.row = clustered ? null : item.keyRow;
       return found;
     };
   }
@@ -257,6 +314,45 @@ export class Table implements TableSchema {
     return this.#clustered.definition !== null && !this.sameKey(this.#clustered.definition, before, after);
   }
 
+  // ---------------------------------------------------------------- rows of series
+
+  /** Adds all rows of a series, visible from the commit `seq` on. Its keys must be new to the table. */
+  addSeries(series: Series, seq: number): void {
+    if (!series.follows(this.#clustered.definition))
+      throw new Error(`the rows are not in the order of ${this.qualifiedName}`);
+    this.#parts.push({ rows: series, from: 0, to: series.length, firstId: this.#nextEntry, seq });
+    this.#nextEntry += series.length;
+    this.rowCount += series.length;
+  }
+
+  /** Whether an index can be read without sorting what the table has of series. */
+  followedBySeries(index: Index | null | undefined): boolean {
+    return this.#parts.every(({ rows }) => (rows as Series).follows(index ?? this.#clustered.definition));
+  }
+
+  /** Makes entries of rows of a part. Gives what is left of it behind them. */
+  #extract(part: Part, from: number, to: number): Part {
+    const before = { ...part, to: from };
+    const behind = { ...part, from: to };
+    this.#parts.splice(this.#parts.indexOf(part), 1, ...[before, behind].filter((rest) => rest.from < rest.to));
+    for (let number = from; number < to; number++) {
+      const entry = new Entry(part.firstId + number, part.rows.row(number));
+      entry.seq = part.seq;
+      this.#clustered.entries.insert(entry);
+      this.index(entry, entry.keyRow);
+    }
+    this.#extractions++;
+    return behind;
+  }
+
+  #extractWhere(probe: Probe): void {
+    for (const part of [...this.#parts]) {
+      let rest = part;
+      for (let number = part.from; number < part.to; number++)
+        if (probe(part.rows.row(number)) === 0) rest = this.#extract(rest, number, number + 1);
+    }
+  }
+
   // ---------------------------------------------------------------- structure
 
   /** Adds an index and fills it from the rows. Uniqueness is the caller's to check first (`duplicate`). */
@@ -279,6 +375,7 @@ export class Table implements TableSchema {
    * to every version.
    */
   rebuild(convert?: (row: Row) => Row): void {
+    this.#extractWhere(() => 0);
     const entries: Entry[] = [];
     const next = this.#clustered.entries.cursor(() => 0);
     for (let entry = next(); entry; entry = next()) entries.push(entry);
@@ -324,6 +421,11 @@ export class Table implements TableSchema {
       return descending ? (a, b) => compare(b, a) : compare;
     });
   }
+}
+
+export function* rowsOf({ rows, from, to }: Stretch, descending: boolean): Generator<Row> {
+  if (descending) for (let number = to - 1; number >= from; number--) yield rows.row(number);
+  else for (let number = from; number < to; number++) yield rows.row(number);
 }
 
 function rowOrder(index: Index | null, comparers: ((a: Value, b: Value) => number)[]): (a: Row, b: Row) => number {

@@ -133,6 +133,7 @@ export function chooseAccess(leaf: Leaf, conjuncts: Conjunct[], bound: Set<numbe
       seek.collation === undefined ||
       seek.collation === collationOf(seek.column));
   for (const index of table.indexes) {
+    if (!table.followedBySeries(index)) continue;
     const equal: Seek[] = [];
     for (const { column } of index.columns) {
       const found = seeks.find((seek) => seek.column === column && seek.op === "=" && usable(seek));

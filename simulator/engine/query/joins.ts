@@ -4,7 +4,7 @@ import { type Compiled, type Condition, type Frame, newFrame } from "../expressi
 import { align } from "../expressions/compiler.ts";
 import { PAUSE, type Run } from "../run.ts";
 import { SqlError } from "../session.ts";
-import { type Entry, type Range, type Table, visible } from "../table.ts";
+import { type Entry, type Range, rowsOf as rowsOfStretch, type Table, visible } from "../table.ts";
 import { type HashKey, hashKeyOf } from "../types/comparison.ts";
 import type { Value } from "../values.ts";
 import type { Access, Leaf, Seek } from "./access.ts";
@@ -75,11 +75,20 @@ function* scan(leaf: Leaf, table: Table, frame: Frame, range: Range | null): Gen
   const { slot } = leaf;
   const { run, entries } = frame;
   const snapshot = leaf.dirty ? { ...run.snapshot, dirty: true } : run.snapshot;
-  const next = table.cursor(range);
+  const next = entries ? table.cursor(range) : table.reader(range, snapshot);
   const { schemaVersion } = table;
   let count = 0;
   for (let found = next(); found; found = next()) {
     if (table.schemaVersion !== schemaVersion) throw changedMeanwhile(table);
+    if ("rows" in found) {
+      for (const row of rowsOfStretch(found, range.descending === true)) {
+        if ((++count & 127) === 0 && run.due()) yield false;
+        if (table.schemaVersion !== schemaVersion) throw changedMeanwhile(table);
+        frame.rows[slot] = row;
+        yield true;
+      }
+      continue;
+    }
     if ((++count & 127) === 0 && run.due()) yield false;
     const { entry } = found;
     const row = visible(entry, snapshot);
