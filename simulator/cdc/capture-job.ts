@@ -9,6 +9,8 @@
  *
  * Idle for 300 s of the server's clock, it writes an entry without a transaction (tran_id 0x00) into cdc.lsn_time_mapping:
  * https://learn.microsoft.com/sql/relational-databases/track-changes/work-with-change-data-sql-server
+ * While the table is empty it waits for nothing: connectors wait for a maximum LSN after enabling a table, before anything changes
+ * (waitForMaxLsnAvailable of Debezium's integration tests, for one).
  */
 import { lsnToBuffer } from "../engine/database.ts";
 import { SqlError } from "../engine/session.ts";
@@ -16,6 +18,7 @@ import type { Database } from "../engine/storage.ts";
 import { scanLog } from "./capture-scan.ts";
 import { cdcTables } from "./instances.ts";
 import type { Layouts } from "./layouts.ts";
+import { latestEntry } from "./lsn-time-mapping.ts";
 import { ScanSessions } from "./scan-sessions.ts";
 import { toDatetime } from "./server-time.ts";
 
@@ -132,7 +135,8 @@ export class CaptureJob {
   #noteIdleness(mapping: NonNullable<ReturnType<typeof cdcTables>>["lsnTimeMapping"]): void {
     const { engine, lsn } = this.#database;
     const now = engine.now();
-    if (now.getTime() - this.#lastEntry < IDLE_MILLISECONDS) return;
+    const waiting = now.getTime() - this.#lastEntry < IDLE_MILLISECONDS;
+    if (waiting && this.#database.systemTransaction(({ snapshot }) => latestEntry(mapping, snapshot))) return;
     const at = lsn.append(84);
     lsn.flush();
     const time = toDatetime(engine, now);

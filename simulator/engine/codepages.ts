@@ -1,11 +1,12 @@
 /** Text of char, varchar and text columns as bytes of their collation's code page, and back. */
 import iconv from "iconv-lite";
+import { bestFits } from "./best-fit.ts";
 import type { Collation } from "./collations.ts";
 
 interface SingleBytePage {
   /** Byte to UTF-16 unit. */
   readonly decode: Uint16Array;
-  /** UTF-16 unit to byte; 0x3f ("?") where the page lacks it. */
+  /** UTF-16 unit to byte; 0x3f ("?") where the page lacks it and has nothing like it. */
   readonly encode: Uint8Array;
 }
 
@@ -23,13 +24,14 @@ function singleByte(codePage: number): SingleBytePage {
       decode[byte] = unit !== 0xfffd ? unit : byte < 0xa0 ? byte : 0xf8c1 + (byte - 0xa0);
       encode[decode[byte]!] = byte;
     }
+    for (const [unit, fit] of bestFits(codePage)) encode[unit] = encode[fit]!;
     page = { decode, encode };
     pages.set(codePage, page);
   }
   return page;
 }
 
-/** Lone surrogates and characters that the page lacks become "?" (SQL Server also tries a best fit, which this does not). */
+/** Lone surrogates and characters that the page lacks become "?" (page 1252 has a best fit for many; SQL Server tries that on all). */
 export function encodeText(text: string, collation: Collation): Buffer {
   const { codePage } = collation;
   if (codePage === 65001) return Buffer.from(text, "utf8");

@@ -5,6 +5,7 @@ import { type Builtins, checkCount } from "../functions/builtin.ts";
 import { dateCall, dateFunctions } from "../functions/dates.ts";
 import { logicFunctions } from "../functions/logic.ts";
 import { mathFunctions } from "../functions/math.ts";
+import { parseFunctions } from "../functions/parse.ts";
 import { sessionFunctions } from "../functions/session-info.ts";
 import { stringFunctions } from "../functions/strings.ts";
 import { SqlError } from "../session.ts";
@@ -20,6 +21,7 @@ const BUILTINS: Builtins = {
   ...dateFunctions,
   ...logicFunctions,
   ...sessionFunctions,
+  ...parseFunctions,
 };
 
 /** Known to SQL Server, not here. */
@@ -34,8 +36,6 @@ const MISSING = new Set([
   "compress",
   "decompress",
   "newsequentialid",
-  "try_parse",
-  "parse",
   "grouping",
   "grouping_id",
   "cume_dist",

@@ -40,14 +40,15 @@ export async function rename(caller: Caller, args: Argument[]): Promise<number> 
   const given = new Arguments("sp_rename", ["objname", "newname", "objtype"], args, session);
   const parts = parseName(given.text("objname") ?? "");
   const newName = given.text("newname") ?? "";
-  const kind = (given.text("objtype", "OBJECT") ?? "OBJECT").toUpperCase();
+  const asked = given.text("objtype", null)?.toUpperCase();
   const executor = new Executor(session, activation, sink, signal);
   await inTransaction(executor, async (transaction) => {
+    const kind = asked ?? kindOf(parts, executor);
     const found = lookUp(kind === "OBJECT" ? parts : parts.slice(0, -1), executor.compiler());
     if (found?.kind !== "table")
       throw new SqlError(
         15225,
-        `No item by the name of '${parts.join(".")}' could be found in the current database '${session.database}', given that @itemtype was input as '${kind}'.`,
+        `No item by the name of '${parts.join(".")}' could be found in the current database '${session.database}', given that @itemtype was input as '${asked ?? "(null)"}'.`,
         11,
         1,
       );
@@ -100,6 +101,16 @@ export async function rename(caller: Caller, args: Argument[]): Promise<number> 
     procedure: "sp_rename",
   });
   return 0;
+}
+
+/** Without @objtype the name may be an object's, or that of a column or an index of a table. */
+function kindOf(parts: string[], executor: Executor): string {
+  if (lookUp(parts, executor.compiler()) || parts.length < 2) return "OBJECT";
+  const owner = lookUp(parts.slice(0, -1), executor.compiler());
+  if (owner?.kind !== "table") return "OBJECT";
+  const name = parts[parts.length - 1]!.toLowerCase();
+  if (owner.table.columnIndex(name) >= 0) return "COLUMN";
+  return owner.table.indexes.some((index) => index.name.toLowerCase() === name) ? "INDEX" : "OBJECT";
 }
 
 function renameColumn(table: Table, old: string, name: string, onUndo: (undo: () => void) => void): void {

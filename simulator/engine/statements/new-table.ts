@@ -83,6 +83,17 @@ export function alreadyThere(name: string): SqlError {
   return new SqlError(2714, `There is already an object named '${name}' in the database.`, 16, 6);
 }
 
+/**
+ * Lower-case names of the columns of the primary key. A key that stands behind a column belongs to it only without a list of its own: in
+ * `CREATE TABLE t (id int NOT NULL, price money PRIMARY KEY (id))`, where a comma is missing, it is the table's.
+ */
+export function primaryKeyColumns(definitions: ColumnDefinition[], constraints: TableConstraint[]): Set<string> {
+  const keys = [...constraints, ...definitions.flatMap((definition) => definition.constraints)].flatMap((constraint) =>
+    constraint.kind === "primary_key" ? constraint.columns : [],
+  );
+  return new Set(keys.map(({ name }) => name.toLowerCase()));
+}
+
 export function makeColumn(
   definition: ColumnDefinition,
   columnId: number,

@@ -4,7 +4,7 @@ import { SqlError } from "../session.ts";
 import { Table } from "../table.ts";
 import type { Kind } from "./changes.ts";
 import type { Executor } from "./executor.ts";
-import { makeColumn } from "./new-table.ts";
+import { makeColumn, primaryKeyColumns } from "./new-table.ts";
 import { complete } from "./tables.ts";
 
 export async function declareTable(executor: Executor, statement: Kind<"declare_table">): Promise<void> {
@@ -17,14 +17,10 @@ export async function declareTable(executor: Executor, statement: Kind<"declare_
       15,
       2,
     );
-  const keyed = new Set<string>();
-  for (const constraint of statement.constraints)
-    if (constraint.kind === "primary_key") for (const { name } of constraint.columns) keyed.add(name.toLowerCase());
-  const columns: Column[] = statement.columns.map((definition, i) => {
-    const key =
-      keyed.has(definition.name.toLowerCase()) || definition.constraints.some(({ kind }) => kind === "primary_key");
-    return makeColumn(definition, i + 1, key, statement.name, session);
-  });
+  const keys = primaryKeyColumns(statement.columns, statement.constraints);
+  const columns: Column[] = statement.columns.map((definition, i) =>
+    makeColumn(definition, i + 1, keys.has(definition.name.toLowerCase()), statement.name, session),
+  );
   const tempdb = session.engine.database("tempdb")!;
   const table = new Table(tempdb, {
     objectId: -tempdb.allocateObjectId(),

@@ -16,7 +16,15 @@ import { isBinary, isText, resolveType } from "../types/types.ts";
 import type { Value } from "../values.ts";
 import { duplicateKey, inTransaction, type Kind } from "./changes.ts";
 import type { Executor } from "./executor.ts";
-import { addConstraint, keyColumns, makeColumn, makeTable, nextIndexId, typeComputed } from "./new-table.ts";
+import {
+  addConstraint,
+  keyColumns,
+  makeColumn,
+  makeTable,
+  nextIndexId,
+  primaryKeyColumns,
+  typeComputed,
+} from "./new-table.ts";
 import { RowWriter } from "./row-writer.ts";
 
 export async function createTable(executor: Executor, statement: Kind<"create_table">): Promise<void> {
@@ -42,11 +50,7 @@ function columnsOf(
   definitions: ColumnDefinition[],
   constraints: TableConstraint[],
 ): Column[] {
-  const keys = new Set<string>();
-  for (const constraint of constraints)
-    if (constraint.kind === "primary_key") for (const { name } of constraint.columns) keys.add(name.toLowerCase());
-  for (const { name, constraints: own } of definitions)
-    if (own.some(({ kind }) => kind === "primary_key")) keys.add(name.toLowerCase());
+  const keys = primaryKeyColumns(definitions, constraints);
   const columns = definitions.map((definition, i) =>
     makeColumn(definition, i + 1, keys.has(definition.name.toLowerCase()), table, executor.session),
   );

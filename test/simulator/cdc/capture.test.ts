@@ -135,6 +135,17 @@ test("after 300 idle seconds an entry without a transaction moves the maximum LS
   f.cdc.stop();
 });
 
+test("the first scan of a quiet database gives it a maximum LSN", async () => {
+  const { f } = await tracked({ captureInterval: 3_600_000 });
+  assert.equal(f.fn("fn_cdc_get_max_lsn"), null);
+  f.cdc.run();
+  const maximum = f.fn("fn_cdc_get_max_lsn") as Buffer;
+  assert.ok(Buffer.compare(maximum, f.fn("fn_cdc_get_min_lsn", "dbo_people") as Buffer) >= 0);
+  f.cdc.run();
+  assert.deepEqual(f.fn("fn_cdc_get_max_lsn"), maximum);
+  f.cdc.stop();
+});
+
 test("scan sessions count transactions and commands, and empty scans in a row share one", async () => {
   const { f, people } = await tracked({ captureInterval: 3_600_000 });
   commit(f, (work) => insertAll(work, people, [1, 2]));

@@ -194,6 +194,12 @@ describe("MERGE", () => {
   });
 });
 
+test("a key with a list of columns is the table's, also where the comma before it is missing", async () => {
+  await sql.run("CREATE TABLE k (id int NOT NULL, price money PRIMARY KEY (id))");
+  await sql.run("INSERT k VALUES (1, NULL)");
+  assert.equal(await sql.error("INSERT k VALUES (1, 2)"), 2627);
+});
+
 describe("ALTER TABLE", () => {
   beforeEach(async () => {
     await sql.run("CREATE TABLE t (a int NOT NULL, b varchar(10) NULL); INSERT t VALUES (1, '5'), (2, NULL)");
@@ -229,6 +235,15 @@ describe("ALTER TABLE", () => {
     assert.deepEqual(await sql.rows("SELECT * FROM t"), [[1], [2]]);
     await sql.run("BEGIN TRAN; ALTER TABLE t ADD z int NULL; ROLLBACK");
     assert.equal(await sql.error("SELECT z FROM t"), 207);
+  });
+
+  // https://learn.microsoft.com/sql/relational-databases/system-stored-procedures/sp-rename-transact-sql
+  test("sp_rename finds a column or an index by its name alone", async () => {
+    await sql.run("CREATE INDEX ix ON t (a); EXEC sp_rename 't.a', 'first'; EXEC sp_rename N'dbo.t.ix', N'ix_first'");
+    assert.deepEqual(await sql.rows("SELECT first FROM t WITH (INDEX(ix_first))"), [[1], [2]]);
+    const [error] = (await sql.attempt("EXEC sp_rename 't.none', 'x'")).errors;
+    assert.equal(error!.number, 15225);
+    assert.match(error!.message, /given that @itemtype was input as '\(null\)'/);
   });
 
   test("a unique index is refused over duplicates", async () => {

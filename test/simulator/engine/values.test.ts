@@ -116,6 +116,15 @@ describe("conversions", () => {
     assert.equal(await sql.error("SELECT CAST(123.45 AS varchar(2))"), 8115);
   });
 
+  // https://www.unicode.org/Public/MAPPINGS/VENDORS/MICSFT/WindowsBestFit/bestfit1252.txt
+  test("a character that code page 1252 lacks becomes the nearest that it has, or a question mark", async () => {
+    await values([
+      ["CAST(N'čœŁΩ' AS varchar(10))", "cœLO"],
+      ["CAST(N'ＡＢ１' AS varchar(10))", "AB1"],
+      ["CAST(N'Д語😀' AS varchar(10))", "????"],
+    ]);
+  });
+
   // https://learn.microsoft.com/sql/t-sql/functions/cast-and-convert-transact-sql#date-and-time-styles
   test("dates are written in the styles of CONVERT", async () => {
     const at = "CAST('2006-04-18T16:05:06.993' AS datetime)";
@@ -286,6 +295,24 @@ describe("functions", () => {
       ["CASE 3 WHEN 1 THEN 'a' ELSE 'c' END", "c"],
       ["GREATEST(1, 3, 2)", 3],
     ]);
+  });
+
+  // https://learn.microsoft.com/sql/t-sql/functions/parse-transact-sql
+  test("PARSE reads numbers and dates as .NET does, and says with 9819 what it cannot read", async () => {
+    await values([
+      ["PARSE('1,234.50' AS decimal(10,2))", "1234.50"],
+      ["PARSE('100.00' AS int)", 100],
+      ["PARSE('5-' AS int)", -5],
+      ["PARSE('($1,000.5)' AS money USING 'en-US')", "-1000.5000"],
+      ["PARSE('Monday, 13 December 2010' AS datetime2)", "2010-12-13 00:00:00.0000000"],
+      ["PARSE('12:34:56.1234567' AS time)", "12:34:56.1234567"],
+      ["TRY_PARSE('13/09/2015' AS date)", null],
+      ["TRY_PARSE('1,0' AS float)", null],
+    ]);
+    assert.equal(await sql.error("SELECT PARSE('13/09/2015' AS date)"), 9819);
+    assert.equal(await sql.error("SELECT PARSE(NULL AS int)"), 8116);
+    assert.equal(await sql.error("SELECT PARSE('1' AS varchar(10))"), 10761);
+    assert.equal(await sql.error("SELECT PARSE('1,5' AS float USING 'de-DE')"), 40510);
   });
 
   test("what is not there is refused by name", async () => {
