@@ -70,6 +70,14 @@ export interface RpcParameter {
   default?: boolean;
 }
 
+/** The rows that a client sends behind an INSERT BULK. */
+export interface BulkLoad {
+  /** In the order of the values, which is that of INSERT BULK's own columns. */
+  columns: { name: string; type: SqlType }[];
+  /** Can be gone through once. */
+  rows: Iterable<Value[]>;
+}
+
 export interface Login {
   user: string;
   password: string;
@@ -100,6 +108,8 @@ export interface SqlSession {
   batch(text: string, sink: ResultSink, signal: AbortSignal): Promise<void>;
   /** A procedure by name, or by the well-known number of MS-TDS 2.2.6.6 (10 = sp_executesql, 11 sp_prepare, 12 sp_execute, 13 sp_prepexec, 15 sp_unprepare …). */
   rpc(procedure: string | number, parameters: RpcParameter[], sink: ResultSink, signal: AbortSignal): Promise<void>;
+  /** What the INSERT BULK before it announced: MS-TDS 2.2.6.1. */
+  bulkLoad(load: BulkLoad, sink: ResultSink, signal: AbortSignal): Promise<void>;
   /** The transaction manager's requests. Isolation: MS-TDS 2.2.6.9, 0 leaves it as it is. */
   transaction(
     request:

@@ -10,7 +10,16 @@ import type { LockMode, LockOwner } from "./locks.ts";
 import { refuse } from "./locks.ts";
 import type { Principal } from "./principals.ts";
 import { Activation } from "./run.ts";
-import { type Login, messageOf, type ResultSink, type RpcParameter, SqlError, type SqlSession } from "./session.ts";
+import {
+  type BulkLoad,
+  type Login,
+  messageOf,
+  type ResultSink,
+  type RpcParameter,
+  SqlError,
+  type SqlSession,
+} from "./session.ts";
+import { type AnnouncedLoad, insertLoad } from "./statements/bulk-load.ts";
 import type { Cursor } from "./statements/cursors.ts";
 import { BatchAborted, Executor, ScopeAborted } from "./statements/executor.ts";
 import { callByRpc, type Prepared } from "./statements/remote-calls.ts";
@@ -37,6 +46,7 @@ export interface SessionOptions {
   concatNullYieldsNull: boolean;
   quotedIdentifier: boolean;
   numericRoundAbort: boolean;
+  formatOnly: boolean;
 }
 
 /** The isolation levels of MS-TDS 2.2.6.9; 0 leaves it as it is. */
@@ -84,6 +94,8 @@ export class Session implements SqlSession {
   readonly temporaryTables = new Map<string, Table>();
   /** SET IDENTITY_INSERT … ON */
   identityInsert: Table | null = null;
+  /** What INSERT BULK announced; only the very next request can be its rows. */
+  announcedLoad: AnnouncedLoad | null = null;
   readonly cursors = new Map<string, Cursor>();
   readonly prepared = new Map<number, Prepared>();
   nextHandle = 1;
@@ -164,6 +176,14 @@ export class Session implements SqlSession {
     await this.#request(sink, signal, (aborted) => callByRpc(this, procedure, parameters, sink, aborted));
   }
 
+  async bulkLoad(load: BulkLoad, sink: ResultSink, signal: AbortSignal): Promise<void> {
+    const announced = this.announcedLoad;
+    await this.#request(sink, signal, async (aborted) => {
+      await this.engine.beforeStatement?.(this, "insert_bulk");
+      await insertLoad(new Executor(this, new Activation(null), sink, aborted), announced, load);
+    });
+  }
+
   async transaction(request: Parameters<SqlSession["transaction"]>[0], sink: ResultSink): Promise<void> {
     const what = request.kind === "begin" || request.kind === "save" ? `${request.kind}_transaction` : request.kind;
     this.requestText = `${what.replace("_", " ").toUpperCase()} ${request.name}`.trim();
@@ -200,6 +220,7 @@ export class Session implements SqlSession {
     const aborted = AbortSignal.any([signal, running.signal]);
     this.tries = 0;
     this.caught.length = 0;
+    this.announcedLoad = null;
     try {
       await work(aborted);
       this.#refuseDoomed(sink);
@@ -429,5 +450,6 @@ export function defaultOptions(): SessionOptions {
     concatNullYieldsNull: true,
     quotedIdentifier: true,
     numericRoundAbort: false,
+    formatOnly: false,
   };
 }

@@ -22,6 +22,7 @@ import {
   SqlError,
   type SqlSession,
 } from "../engine/session.ts";
+import { parseBulkLoad } from "./bulk-load.ts";
 import { ProtocolError } from "./bytes.ts";
 import { Channel, type ChannelContexts } from "./channel.ts";
 import { UnservedType } from "./decoding.ts";
@@ -395,9 +396,9 @@ export class Connection implements ResponseContext {
         break;
       }
       case PACKET.bulkLoad:
-        await this.#respond(running, null, false, async () => {
-          throw new SqlError(50000, "Bulk load (INSERT BULK) is not served; use INSERT statements.");
-        });
+        await this.#respond(running, null, false, (response) =>
+          session.bulkLoad(parseBulkLoad(message.data, this.dialect), response, signal),
+        );
         break;
       default:
         throw new ProtocolError(`a message of type 0x${message.type.toString(16)} came from a logged-in client`);
@@ -452,6 +453,7 @@ export class Connection implements ResponseContext {
     try {
       if (!response.aborted) await work(response);
     } catch (error) {
+      if (error instanceof ProtocolError) throw error;
       if (error instanceof SqlError) response.message(messageOf(error));
       else if (!response.aborted) this.#engineFailed(response, error as Error);
     }

@@ -1,4 +1,4 @@
-/** Parameters as they come from the client: TYPE_INFO and value to the forms of values.ts. */
+/** Values as they come from the client: TYPE_INFO and values to the forms of values.ts. */
 import { decodeText } from "../engine/codepages.ts";
 import { type Collation, collationFromBytes } from "../engine/collations.ts";
 import { Decimal, type SqlType, Temporal, type TypeId, type Value, Variant } from "../engine/values.ts";
@@ -20,63 +20,82 @@ export interface TypedValue {
   value: Value;
 }
 
-/** Reads a TYPE_INFO and the value behind it. */
+/** A TYPE_INFO, and how the values behind it are read. */
+export interface WireType {
+  readonly token: number;
+  readonly type: SqlType;
+  readonly read: (from: ByteReader) => Value;
+}
+
+/** Reads a TYPE_INFO and the value behind it, as parameters of an RPC have them. */
 export function readTypedValue(from: ByteReader): TypedValue {
+  const { type, read } = readTypeInfo(from);
+  return { type, value: read(from) };
+}
+
+/** Reads a TYPE_INFO (2.2.5.6). */
+export function readTypeInfo(from: ByteReader): WireType {
   const token = from.u8();
   const fixed = fixedTypeOf(token);
-  if (fixed) return { type: { id: fixed }, value: readFixed(from, fixed) };
+  if (fixed) return { token, type: { id: fixed }, read: (value) => readFixed(value, fixed) };
   switch (token) {
     case TYPE.null:
-      return { type: { id: "null" }, value: null };
+      return { token, type: { id: "null" }, read: () => null };
     case TYPE.intN:
     case TYPE.bitN:
     case TYPE.floatN:
     case TYPE.moneyN:
     case TYPE.datetimeN:
-      return readNullableFixed(from, token);
+      return nullableFixed(from, token);
     case TYPE.decimal:
     case TYPE.numeric:
     case TYPE.decimalN:
     case TYPE.numericN:
-      return readDecimalColumn(from, token);
-    case TYPE.guid: {
+      return decimalColumn(from, token);
+    case TYPE.guid:
       from.u8();
-      const length = from.u8();
-      return { type: { id: "uniqueidentifier" }, value: length === 0 ? null : readGuid(from) };
-    }
+      return {
+        token,
+        type: { id: "uniqueidentifier" },
+        read: (value) => (value.u8() === 0 ? null : readGuid(value)),
+      };
     case TYPE.dateN:
-      return { type: { id: "date" }, value: from.u8() === 0 ? null : new Temporal(from.uint(3), 0) };
+      return {
+        token,
+        type: { id: "date" },
+        read: (value) => (value.u8() === 0 ? null : new Temporal(value.uint(3), 0)),
+      };
     case TYPE.timeN:
     case TYPE.datetime2N:
     case TYPE.datetimeoffsetN:
-      return readTemporalColumn(from, token);
+      return temporalColumn(from, token);
     case TYPE.sqlVariant:
       from.u32();
-      return { type: { id: "sql_variant" }, value: readVariant(from) };
+      return { token, type: { id: "sql_variant" }, read: readVariant };
     case TYPE.char:
     case TYPE.varchar:
     case TYPE.binary:
     case TYPE.varbinary:
-      return readOldString(from, token);
+      return oldString(from, token);
     case TYPE.bigChar:
     case TYPE.bigVarchar:
     case TYPE.nchar:
     case TYPE.nvarchar:
     case TYPE.bigBinary:
     case TYPE.bigVarbinary:
-      return readString(from, token);
+      return stringColumn(from, token);
     case TYPE.text:
     case TYPE.ntext:
     case TYPE.image:
-      return readLongString(from, token);
+      return longString(from, token);
     case TYPE.xml:
-      return readXml(from);
+      return xmlColumn(from);
     case TYPE.udt:
       throw new UnservedType(token, "CLR user-defined types are not served");
     case TYPE.table:
       throw new UnservedType(token, "table-valued parameters are not served");
     default:
-      throw new ProtocolError(`a parameter has type 0x${token.toString(16)}, which TDS has not`);
+      throw new ProtocolError(`a value has type 0x${token.toString(16)}, which TDS has not`);
   }
 }
 
@@ -113,29 +132,35 @@ function readFixed(from: ByteReader, id: TypeId): Value {
   }
 }
 
-function readNullableFixed(from: ByteReader, token: number): TypedValue {
-  const size = from.u8();
-  const length = from.u8();
+function nullableFixed(info: ByteReader, token: number): WireType {
+  const size = info.u8();
   const id = fixedTypeOf(token, size);
   if (!id) throw new ProtocolError(`type 0x${token.toString(16)} has no variant of ${size} bytes`);
-  if (length === 0) return { type: { id }, value: null };
-  // A client may send a value shorter than the type: int 1 in an INTN(8).
-  const sent = fixedTypeOf(token, length);
-  if (!sent) throw new ProtocolError(`type 0x${token.toString(16)} has no variant of ${length} bytes`);
-  const value = readFixed(from, sent);
-  return { type: { id }, value: id === "bigint" ? BigInt(value as number | bigint) : value };
+  const read = (from: ByteReader): Value => {
+    const length = from.u8();
+    if (length === 0) return null;
+    // A client may send a value shorter than the type: int 1 in an INTN(8).
+    const sent = length === size ? id : fixedTypeOf(token, length);
+    if (!sent) throw new ProtocolError(`type 0x${token.toString(16)} has no variant of ${length} bytes`);
+    const value = readFixed(from, sent);
+    return id === "bigint" ? BigInt(value as number | bigint) : value;
+  };
+  return { token, type: { id }, read };
 }
 
-function readDecimalColumn(from: ByteReader, token: number): TypedValue {
-  from.u8();
-  const precision = from.u8();
-  const scale = from.u8();
+function decimalColumn(info: ByteReader, token: number): WireType {
+  info.u8();
+  const precision = info.u8();
+  const scale = info.u8();
   if (precision < 1 || precision > 38 || scale > precision) {
     throw new ProtocolError(`a decimal parameter has precision ${precision} and scale ${scale}`);
   }
   const id = token === TYPE.decimal || token === TYPE.decimalN ? "decimal" : "numeric";
-  const length = from.u8();
-  return { type: { id, precision, scale }, value: length === 0 ? null : readDecimal(from, length, scale) };
+  const read = (from: ByteReader): Value => {
+    const length = from.u8();
+    return length === 0 ? null : readDecimal(from, length, scale);
+  };
+  return { token, type: { id, precision, scale }, read };
 }
 
 function readDecimal(from: ByteReader, length: number, scale: number): Decimal {
@@ -145,12 +170,11 @@ function readDecimal(from: ByteReader, length: number, scale: number): Decimal {
   return new Decimal(positive ? magnitude : -magnitude, scale);
 }
 
-function readTemporalColumn(from: ByteReader, token: number): TypedValue {
-  const scale = from.u8();
+function temporalColumn(info: ByteReader, token: number): WireType {
+  const scale = info.u8();
   if (scale > 7) throw new ProtocolError(`a time parameter has scale ${scale}; 7 is the most`);
   const id = token === TYPE.timeN ? "time" : token === TYPE.datetime2N ? "datetime2" : "datetimeoffset";
-  const length = from.u8();
-  return { type: { id, scale }, value: length === 0 ? null : readTemporal(from, id, scale) };
+  return { token, type: { id, scale }, read: (from) => (from.u8() === 0 ? null : readTemporal(from, id, scale)) };
 }
 
 function readTemporal(from: ByteReader, id: "time" | "datetime2" | "datetimeoffset", scale: number): Temporal {
@@ -217,25 +241,36 @@ function readVariant(from: ByteReader): Variant | null {
 }
 
 /** The types of before TDS 7.0: one byte of length, 0 for NULL, no collation. */
-function readOldString(from: ByteReader, token: number): TypedValue {
-  const size = from.u8();
-  const length = from.u8();
-  const bytes = from.raw(length);
-  if (token === TYPE.binary || token === TYPE.varbinary) {
-    const type: SqlType = { id: token === TYPE.binary ? "binary" : "varbinary", length: size };
-    return { type, value: length === 0 ? null : Buffer.from(bytes) };
-  }
-  const type: SqlType = { id: token === TYPE.char ? "char" : "varchar", length: size };
-  return { type, value: length === 0 ? null : bytes.toString("latin1") };
+function oldString(info: ByteReader, token: number): WireType {
+  const length = info.u8();
+  const binary = token === TYPE.binary || token === TYPE.varbinary;
+  const id =
+    token === TYPE.binary
+      ? "binary"
+      : token === TYPE.varbinary
+        ? "varbinary"
+        : token === TYPE.char
+          ? "char"
+          : "varchar";
+  const read = (from: ByteReader): Value => {
+    const bytes = from.raw(from.u8());
+    if (bytes.length === 0) return null;
+    return binary ? Buffer.from(bytes) : bytes.toString("latin1");
+  };
+  return { token, type: { id, length }, read };
 }
 
-function readString(from: ByteReader, token: number): TypedValue {
-  const size = from.u16();
+function stringColumn(info: ByteReader, token: number): WireType {
+  const size = info.u16();
   const binary = token === TYPE.bigBinary || token === TYPE.bigVarbinary;
-  const collation = binary ? null : collationFromBytes(from.raw(5));
+  const collation = binary ? null : collationFromBytes(info.raw(5));
   const type = stringType(token, size, collation);
-  const bytes = size === MAX_LENGTH ? readPlp(from) : readShort(from);
-  return { type, value: bytes === null ? null : stringValue(type, bytes, collation) };
+  const take = size === MAX_LENGTH ? readPlp : readShort;
+  const read = (from: ByteReader): Value => {
+    const bytes = take(from);
+    return bytes === null ? null : stringValue(type, bytes, collation);
+  };
+  return { token, type, read };
 }
 
 function readShort(from: ByteReader): Buffer | null {
@@ -256,26 +291,32 @@ function readPlp(from: ByteReader): Buffer | null {
   return bytes;
 }
 
-function readLongString(from: ByteReader, token: number): TypedValue {
-  from.u32();
-  const collation = token === TYPE.image ? null : collationFromBytes(from.raw(5));
+function longString(info: ByteReader, token: number): WireType {
+  info.u32();
+  const collation = token === TYPE.image ? null : collationFromBytes(info.raw(5));
   const id = token === TYPE.text ? "text" : token === TYPE.ntext ? "ntext" : "image";
   const type: SqlType = collation ? { id, collation: collation.name } : { id };
-  const length = from.i32();
-  return { type, value: length < 0 ? null : stringValue(type, from.raw(length), collation) };
+  const read = (from: ByteReader): Value => {
+    const length = from.i32();
+    return length < 0 ? null : stringValue(type, from.raw(length), collation);
+  };
+  return { token, type, read };
 }
 
-function readXml(from: ByteReader): TypedValue {
-  if (from.u8() !== 0) {
-    from.bVarchar();
-    from.bVarchar();
-    from.usVarchar();
+function xmlColumn(info: ByteReader): WireType {
+  if (info.u8() !== 0) {
+    info.bVarchar();
+    info.bVarchar();
+    info.usVarchar();
   }
-  const bytes = readPlp(from);
-  if (bytes === null) return { type: { id: "xml" }, value: null };
-  // A byte order mark is not part of the text.
-  const text = bytes.toString("utf16le");
-  return { type: { id: "xml" }, value: text.charCodeAt(0) === 0xfeff ? text.slice(1) : text };
+  const read = (from: ByteReader): Value => {
+    const bytes = readPlp(from);
+    if (bytes === null) return null;
+    // A byte order mark is not part of the text.
+    const text = bytes.toString("utf16le");
+    return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
+  };
+  return { token: TYPE.xml, type: { id: "xml" }, read };
 }
 
 function stringType(token: number, size: number, collation: Collation | null): SqlType {

@@ -29,7 +29,7 @@ export interface Client {
   /** Base types that it cannot read, or not tell apart, in a sql_variant. */
   readonly cannotReadInVariant?: readonly string[];
   /** Whether it can play a scenario at all, for clients with limits that abilities do not name. */
-  plays?(scenario: Scenario): boolean;
+  plays?(scenario: Scenario, encryption: Encryption): boolean;
   /** Whether a value can be a parameter of the client; a limit of the client where it is false. */
   sends(type: string, text: string): boolean;
   /** Connects, plays all steps, disconnects. Rejects only where the program itself failed. */

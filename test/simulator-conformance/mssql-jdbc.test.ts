@@ -21,6 +21,9 @@ function client(): Client {
       "transactions",
       "messages",
       "several errors",
+      "bulk",
+      "bulk options",
+      "tables",
     ],
     // It counts the days of a datetimeoffset before the Gregorian reform by the Julian calendar, and sends them so.
     shows: new Map([["datetimeoffset", (text) => text.replace(/^0001-01-01/, "0000-12-30")]]),

@@ -12,7 +12,7 @@ function client(): Client {
   return {
     name: "python-tds",
     encryptions: ["none", "login", "all"],
-    abilities: ["parameters", "calls", "cancel rows", "transactions"],
+    abilities: ["parameters", "calls", "cancel rows", "transactions", "bulk", "bulk options", "tables"],
     // Python's times end at microseconds. A column's scale is not told for times, and dropped for decimals.
     shows: new Map([
       ...TIMES.map((type) => [type, inMicroseconds] as const),

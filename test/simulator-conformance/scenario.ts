@@ -26,6 +26,8 @@ export interface Scenario {
  * - transactions: the client's own begin, commit and rollback
  * - messages: tells PRINT's and RAISERROR's messages below severity 11
  * - several errors: tells every error of a batch and the results between them
+ * - bulk: bulk copy; "bulk options" with the options of INSERT BULK
+ * - tables: table-valued parameters
  */
 export type Ability =
   | "parameters"
@@ -35,7 +37,10 @@ export type Ability =
   | "cancel rows"
   | "transactions"
   | "messages"
-  | "several errors";
+  | "several errors"
+  | "bulk"
+  | "bulk options"
+  | "tables";
 
 export type Step =
   | { do: "batch"; sql: string; parameters?: Parameter[]; expect?: Expected }
@@ -45,6 +50,7 @@ export type Step =
   /** Starts it, cancels it 100 ms after its first row, or, where none comes, its start. */
   | { do: "cancel"; sql: string }
   | { do: "prepared"; sql: string; runs: { parameters: Parameter[]; expect: Expected }[] }
+  | ({ do: "bulk"; table: string; options?: BulkOption[]; expect: Expected } & Rows)
   | { do: "call"; procedure: string; arguments: Argument[]; expect: Expected };
 
 /** In statements `@p1`, `@p2`, in this order and each once; clients with other marks put them in their place. */
@@ -53,7 +59,17 @@ export interface Parameter {
   /** "decimal(38,10)" */
   type: string;
   text: string | null;
+  /** A table-valued one, whose type is "table" then. */
+  table?: { name: string } & Rows;
 }
+
+/** Rows that a client sends; `type` as a parameter's. */
+export interface Rows {
+  columns: { name: string; type: string }[];
+  rows: (string | null)[][];
+}
+
+export type BulkOption = "CHECK_CONSTRAINTS" | "KEEP_NULLS" | "TABLOCK";
 
 /** Of a procedure; `name` is the procedure's own, without the @. */
 export interface Argument extends Parameter {

@@ -56,7 +56,7 @@ export function conformance(name: string, found: Client | MissingTool): void {
     let databases = 0;
     for (const encryption of client.encryptions) {
       describe(`encryption: ${encryption}`, () => {
-        for (const scenario of allScenarios(client)) {
+        for (const scenario of allScenarios(client, encryption)) {
           test(scenario.name, async () => {
             const database = `Play${++databases}`;
             simulator.engine.createDatabase(database);

@@ -103,12 +103,17 @@ export async function callProcedure(caller: Caller, parts: string[], args: Argum
     );
   const name = parts[parts.length - 1]!;
   const found = findProcedure(session, parts);
+  // Procedures of the system have no statements that could be described.
+  if (session.options.formatOnly && found?.kind !== "user" && !RUNS_TEXT.has(name.toLowerCase())) return 0;
   if (found?.kind === "user") return callUserProcedure(caller, found.procedure, found.database, args);
   const own = engineProcedures.get(name.toLowerCase());
   if (own) return own(caller, args);
   if (found) return callSystemProcedure(caller, found.procedure, found.database, args, name);
   throw new SqlError(2812, `Could not find stored procedure '${parts.join(".")}'.`, 16, 62);
 }
+
+/** They run what they are given, which SET FMTONLY ON describes. */
+const RUNS_TEXT = new Set(["sp_executesql", "sp_prepexec", "sp_execute", "sp_prepare", "sp_unprepare"]);
 
 type FoundProcedure =
   | { kind: "user"; procedure: Procedure; database: Database }

@@ -14,33 +14,35 @@
  */
 import type { Cond, Expr, Statement } from "../../sql/ast.ts";
 import { unsupported } from "../errors.ts";
-import { assignOperator, cast } from "../expressions/arithmetic.ts";
+import { cast } from "../expressions/arithmetic.ts";
 import { newFrame } from "../expressions/compiled.ts";
 import { Compiler } from "../expressions/compiler.ts";
 import { Scope } from "../expressions/scope.ts";
-import { formatMessage } from "../functions/session-info.ts";
 import { type Activation, Run } from "../run.ts";
 import { FATAL_SEVERITY, messageOf, type ResultSink, SqlError } from "../session.ts";
-import { convertValue } from "../types/conversion.ts";
-import { resolveType } from "../types/types.ts";
 import type { Session } from "../user-session.ts";
-import { type SqlType, Temporal, type Value } from "../values.ts";
+import type { SqlType, Value } from "../values.ts";
+import { announceLoad } from "./bulk-load.ts";
 import { executeProcedure, executeText } from "./calls.ts";
 import { SchemaChanged } from "./changes.ts";
 import { cursorStatement } from "./cursors.ts";
 import { alterDatabase, createDatabase, useDatabase } from "./databases.ts";
 import { deleteRows } from "./delete.ts";
+import { describeOnly } from "./format-only.ts";
 import { insertRows } from "./insert.ts";
+import { killSession } from "./kill.ts";
 import { mergeRows } from "./merge.ts";
 import { createModule, createSchema, dropObjects } from "./modules.ts";
 import { setOption } from "./options.ts";
 import { runQuery } from "./queries.ts";
+import { printText, raised, raiseError, throwError, thrown } from "./raising.ts";
 import { securityStatement } from "./security.ts";
 import { declareTable } from "./table-variables.ts";
 import { alterTable, createIndex, createTable } from "./tables.ts";
 import { truncateTable } from "./truncate.ts";
 import { updateRows } from "./update.ts";
-import { pause } from "./waiting.ts";
+import { assignVariable, declareVariables } from "./variables.ts";
+import { pause, waitFor } from "./waiting.ts";
 
 export type Outcome =
   | null
@@ -143,6 +145,7 @@ export class Executor {
 
   async #statement(statement: Statement): Promise<Outcome> {
     const { session } = this;
+    if (session.options.formatOnly && (await describeOnly(this, statement))) return null;
     switch (statement.kind) {
       case "if":
         return (await this.#test(statement.test))
@@ -202,11 +205,11 @@ export class Executor {
       case "truncate":
         return truncateTable(this, statement);
       case "declare":
-        return this.#declare(statement);
+        return declareVariables(this, statement);
       case "declare_table":
         return declareTable(this, statement);
       case "set_variable":
-        return this.#assign(statement);
+        return assignVariable(this, statement);
       case "set_option":
         return setOption(this, statement);
       case "set_isolation":
@@ -216,13 +219,13 @@ export class Executor {
       case "use":
         return useDatabase(this, statement.database);
       case "print":
-        return this.#print(statement.value);
+        return printText(this, statement.value);
       case "throw":
-        return this.#throw(statement);
+        return throwError(this, statement);
       case "raiserror":
-        return this.#raise(statement);
+        return raiseError(this, statement);
       case "waitfor":
-        return this.#wait(statement);
+        return waitFor(this, statement);
       case "execute":
         return executeProcedure(this, statement);
       case "execute_text":
@@ -275,12 +278,12 @@ export class Executor {
       case "fetch":
         return cursorStatement(this, statement);
       case "kill":
-        return this.#kill(statement.spid);
+        return killSession(this, statement.spid);
       case "checkpoint":
         sink.statementDone({});
         return;
       case "insert_bulk":
-        throw unsupported("INSERT BULK");
+        return announceLoad(this, statement);
       case "unsupported":
         throw unsupported(statement.what);
       default:
@@ -314,36 +317,6 @@ export class Executor {
   async #test(cond: Cond): Promise<boolean> {
     const test = this.compiler().condition(cond, new Scope(null));
     return this.evaluating((run) => test(newFrame(0, null, run)) === true);
-  }
-
-  #declare(statement: Statement & { kind: "declare" }): void {
-    for (const { name, type, value } of statement.variables) {
-      const resolved = resolveType(type);
-      if (!this.activation.variables.has(name.toLowerCase())) this.activation.declare(name, resolved);
-      // A loop passes its DECLARE again and again; only a second one is an error.
-      else if (this.#declared.get(name.toLowerCase()) !== statement) this.activation.declare(name, resolved);
-      this.#declared.set(name.toLowerCase(), statement);
-      if (value) this.activation.variable(name).value = this.#assigned(value, resolved);
-    }
-  }
-
-  readonly #declared = new Map<string, Statement>();
-
-  #assigned(expr: Expr, type: SqlType): Value {
-    const compiled = cast(this.compiler().expression(expr, new Scope(null)), type, this.session.options.dateFormat);
-    return this.evaluating((run) => compiled.evaluate(newFrame(0, null, run)));
-  }
-
-  #assign(statement: Statement & { kind: "set_variable" }): void {
-    const variable = this.activation.variable(statement.name);
-    if (statement.op === "=") variable.value = this.#assigned(statement.value, variable.type);
-    else {
-      const value = this.compiler().expression(statement.value, new Scope(null));
-      const apply = assignOperator(statement.op.slice(0, -1) as "+", variable.type, value);
-      variable.value = this.evaluating((run) => apply(variable.value, newFrame(0, null, run)));
-    }
-    this.session.rowCount = 1;
-    this.sink.statementDone({});
   }
 
   // ---------------------------------------------------------------- control
@@ -394,112 +367,6 @@ export class Executor {
       session.caught.pop();
     }
   }
-
-  async #throw(statement: Statement & { kind: "throw" }): Promise<void> {
-    const { caught } = this.session;
-    if (!statement.number || !statement.message || !statement.state) {
-      const error = caught[caught.length - 1];
-      if (!error)
-        throw new SqlError(
-          10704,
-          "To rethrow an error, a THROW statement must be used inside a CATCH block. Insert the THROW statement inside a CATCH block, or add error parameters to the THROW statement.",
-          15,
-          1,
-        );
-      thrown.add(error);
-      throw error;
-    }
-    const number = (await this.value(statement.number, { id: "int" })) as number;
-    const message = (await this.value(statement.message, { id: "nvarchar", length: 2048 })) as string | null;
-    const state = (await this.value(statement.state, { id: "int" })) as number;
-    if (number < 50000)
-      throw new SqlError(
-        35100,
-        `Error number ${number} in the THROW statement is outside the valid range. Specify an error number in the valid range of 50000 to 2147483647.`,
-        16,
-        10,
-      );
-    const error = new SqlError(number, message ?? "", 16, state);
-    thrown.add(error);
-    throw error;
-  }
-
-  async #raise(statement: Statement & { kind: "raiserror" }): Promise<void> {
-    const severity = Number((await this.value(statement.severity, { id: "int" })) ?? 0);
-    const state = Math.max(0, Number((await this.value(statement.state, { id: "int" })) ?? 0));
-    const format = await this.value(statement.message);
-    const args: Value[] = [];
-    for (const arg of statement.args) args.push(await this.value(arg));
-    const known = typeof format === "number" || typeof format === "bigint";
-    const number = known ? Number(format) : 50000;
-    if (known)
-      throw new SqlError(
-        18054,
-        `Error ${number}, severity ${severity}, state ${state} was raised, but no message with that error number was found in sys.messages. If error is larger than 50000, make sure the user-defined message is added using sp_addmessage.`,
-        16,
-        1,
-      );
-    const message = formatMessage(String(format ?? ""), args).slice(0, 2047);
-    if (severity <= 10) {
-      this.sink.message({
-        number: severity === 0 ? 0 : number,
-        state,
-        // https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-error-severities
-        severity: severity === 10 ? 0 : Math.max(0, severity),
-        message,
-        line: statement.line,
-        ...this.#procedure(),
-      });
-      this.session.lastError = statement.options.some((option) => option.toUpperCase() === "SETERROR") ? number : 0;
-      return;
-    }
-    const error = new SqlError(number, message, Math.min(severity, 25), state === 0 ? 1 : state);
-    raised.add(error);
-    throw error;
-  }
-
-  #procedure(): { procedure?: string } {
-    const { procedure } = this.activation;
-    return procedure === undefined ? {} : { procedure };
-  }
-
-  async #print(expr: Expr): Promise<void> {
-    const compiled = this.compiler().expression(expr, new Scope(null));
-    const value = this.evaluating((run) => compiled.evaluate(newFrame(0, null, run)));
-    const text = convertValue(value, compiled.type, { id: "nvarchar", length: 4000 }) as string | null;
-    this.sink.message({ number: 0, state: 1, severity: 0, message: text ?? "", line: 1, ...this.#procedure() });
-    this.session.rowCount = 0;
-  }
-
-  async #wait(statement: Statement & { kind: "waitfor" }): Promise<void> {
-    const expr = statement.delay ?? statement.time;
-    const value = expr ? await this.value(expr) : null;
-    const text =
-      value instanceof Temporal
-        ? value
-        : convertValue(value, { id: "nvarchar", length: 4000 }, { id: "time", scale: 7 });
-    if (!(text instanceof Temporal))
-      throw new SqlError(148, `Incorrect time syntax in time string '${String(value)}' used with WAITFOR.`, 15, 1);
-    let milliseconds = text.ticks / 10_000;
-    if (statement.time) {
-      const now = this.session.engine.now();
-      const local = now.getTime() + this.session.engine.timeZone.offsetAt(now.getTime()) * 60_000;
-      milliseconds = (milliseconds - (local % 86_400_000) + 86_400_000) % 86_400_000;
-    }
-    await pause(this, milliseconds);
-    this.sink.statementDone({});
-  }
-
-  async #kill(expr: Expr): Promise<void> {
-    const spid = Number(await this.value(expr, { id: "int" }));
-    if (!this.session.login.sysadmin)
-      throw new SqlError(6102, "User does not have permission to use the KILL statement.", 14, 1);
-    if (spid === this.session.spid) throw new SqlError(6104, "Cannot use KILL to kill your own process.", 16, 1);
-    const target = this.session.engine.sessions.get(spid);
-    if (!target) throw new SqlError(6106, `Process ID ${spid} is not an active process ID.`, 16, 1);
-    target.kill();
-    this.sink.statementDone({});
-  }
 }
 
 function endsSession({ severity, closes }: SqlError): boolean {
@@ -512,5 +379,3 @@ const TERMINATING = new Set([220, 515, 547, 2601, 2627, 2628, 8115, 8134, 8152])
 const CHANGING = new Set(["insert", "update", "delete", "merge"]);
 
 const located = new WeakMap<SqlError, { activation: Activation; kind: string }>();
-const thrown = new WeakSet<SqlError>();
-const raised = new WeakSet<SqlError>();

@@ -24,7 +24,7 @@ import { type RowWriter, stored, writerOf } from "./row-writer.ts";
 type Rows = (run: Run) => AsyncIterable<Row> | Iterable<Row>;
 
 /** Stands for DEFAULT in a row. */
-const DEFAULT: unique symbol = Symbol("default");
+export const DEFAULT: unique symbol = Symbol("default");
 type Cell = ((frame: Frame) => Value) | typeof DEFAULT;
 
 type Captured = Awaited<ReturnType<typeof captureResults>>;
@@ -264,7 +264,7 @@ function fromPlan(
 }
 
 /** A whole row: given values, identity, defaults. */
-function complete(
+export function complete(
   table: Table,
   writer: RowWriter,
   columns: number[],

@@ -19,6 +19,7 @@ const SWITCHES: Record<
   CONCAT_NULL_YIELDS_NULL: "concatNullYieldsNull",
   QUOTED_IDENTIFIER: "quotedIdentifier",
   NUMERIC_ROUNDABORT: "numericRoundAbort",
+  FMTONLY: "formatOnly",
 };
 
 /** Those that change what a client is shown about plans and times, or nothing at all here. */

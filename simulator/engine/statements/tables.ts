@@ -25,6 +25,7 @@ import {
   primaryKeyColumns,
   typeComputed,
 } from "./new-table.ts";
+import { requireAlter } from "./permissions.ts";
 import { RowWriter } from "./row-writer.ts";
 
 export async function createTable(executor: Executor, statement: Kind<"create_table">): Promise<void> {
@@ -116,20 +117,8 @@ function ownTable(executor: Executor, parts: string[]): Table {
       16,
       1,
     );
-  const { table, database } = found;
-  const { session } = executor;
-  if (
-    !table.temporary &&
-    !session.login.sysadmin &&
-    !database.principals.allows(session.principalIn(database), "ALTER")
-  )
-    throw new SqlError(
-      1088,
-      `Cannot find the object "${parts.join(".")}" because it does not exist or you do not have permissions.`,
-      16,
-      13,
-    );
-  return table;
+  requireAlter(executor, found.table, parts, 13);
+  return found.table;
 }
 
 export async function createIndex(executor: Executor, statement: Kind<"create_index">): Promise<void> {

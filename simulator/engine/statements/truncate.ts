@@ -3,6 +3,7 @@ import { findObject } from "../query/sources.ts";
 import { SqlError } from "../session.ts";
 import { inTransaction, type Kind } from "./changes.ts";
 import type { Executor } from "./executor.ts";
+import { requireAlter } from "./permissions.ts";
 import { isReferenced } from "./references.ts";
 
 export async function truncateTable(executor: Executor, statement: Kind<"truncate">): Promise<void> {
@@ -14,17 +15,7 @@ export async function truncateTable(executor: Executor, statement: Kind<"truncat
     if (found.kind !== "table")
       throw new SqlError(4708, `Could not truncate object '${parts.join(".")}' because it is not a table.`, 16, 1);
     const { table } = found;
-    if (
-      !table.temporary &&
-      !session.login.sysadmin &&
-      !database.principals.allows(session.principalIn(database), "ALTER")
-    )
-      throw new SqlError(
-        1088,
-        `Cannot find the object "${parts.join(".")}" because it does not exist or you do not have permissions.`,
-        16,
-        7,
-      );
+    requireAlter(executor, table, parts, 7);
     for (const hook of database.hooks.beforeTruncate) hook(table, session);
     if (isReferenced(table))
       throw new SqlError(

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Client, Target } from "../client.ts";
-import type { Played, Scenario, Seen, SeenError } from "../scenario.ts";
+import type { Played, Scenario, Seen, SeenError, Step } from "../scenario.ts";
 
 const ENCRYPTION: Record<string, string> = { none: "off", login: "request", all: "require" };
 const COLUMN = "¦";
@@ -54,6 +54,48 @@ export function bsqldb(version: string): Client {
     play: (scenario, target) => play(scenario, target, version, BSQLDB),
     async close() {},
   };
+}
+
+/**
+ * freebcp copies texts of a file in, with a column of the table each: https://www.freetds.org/userguide/freebcp.html. The batches
+ * before and after are tsql's, each time in a session of its own.
+ */
+export function freebcp(version: string): Client {
+  return {
+    ...tsql(version),
+    name: `freebcp, TDS ${version}`,
+    abilities: ["bulk"],
+    plays: ({ steps }) => steps.some((step) => step.do === "bulk") && !steps.some((step) => "parameters" in step),
+    play: async (scenario, target) => {
+      const steps: Seen[] = [];
+      for (const step of scenario.steps) {
+        if (step.do === "bulk") steps.push(await copy(step, target, version));
+        else steps.push(...(await play({ ...scenario, steps: [step] }, target, version, TSQL)).steps);
+      }
+      return { steps };
+    },
+  };
+}
+
+/** A field of no characters is NULL. */
+function hostText(text: string | null, type: string): string {
+  return (type === "datetime" ? text?.replace("T", " ") : text) ?? "";
+}
+
+async function copy(step: Extract<Step, { do: "bulk" }>, target: Target, version: string): Promise<Seen> {
+  return withConfiguration(target, version, async (folder, env) => {
+    const file = join(folder, "rows");
+    writeFileSync(
+      file,
+      step.rows.map((row) => `${row.map((text, i) => hostText(text, step.columns[i]!.type)).join(COLUMN)}\n`).join(""),
+    );
+    const login = ["-S", "simulator", "-U", target.user, "-P", target.password, "-D", target.database];
+    // One batch, so that an error undoes it all.
+    const args = [step.table, "in", file, ...login, "-c", "-t", COLUMN, "-r", "\n", "-b", String(step.rows.length + 1)];
+    const { out, err } = await filter("freebcp", args, "", env);
+    const copied = /^(\d+) rows copied/m.exec(out + err);
+    return { sets: [], errors: errorsIn(err, BSQLDB), affected: copied ? Number(copied[1]) : null };
+  });
 }
 
 /** tsql prints bytes in lower case without 0x. */
@@ -157,17 +199,27 @@ function cells(line: string): (string | null)[] {
 }
 
 async function play(scenario: Scenario, target: Target, version: string, dialect: Dialect): Promise<Played> {
-  const folder = mkdtempSync(join(tmpdir(), "dstream-freetds-"));
-  try {
-    const configuration = join(folder, "freetds.conf");
-    writeFileSync(configuration, configurationFor(target, version));
+  return withConfiguration(target, version, async (_folder, env) => {
     const script = scenario.steps
       .map((step) => (step.do === "batch" ? step.sql : ""))
       .map((sql) => `${sql}\ngo\nSELECT '${MARKER}' AS marker PRINT '${MARKER}'\ngo\n`)
       .join("");
     const args = ["-S", "simulator", "-U", target.user, "-P", target.password, "-D", target.database, ...dialect.args];
-    const { out, err } = await filter(dialect.program, args, script, { ...process.env, FREETDSCONF: configuration });
+    const { out, err } = await filter(dialect.program, args, script, env);
     return cut(scenario, out, err, dialect);
+  });
+}
+
+async function withConfiguration<T>(
+  target: Target,
+  version: string,
+  work: (folder: string, env: NodeJS.ProcessEnv) => Promise<T>,
+): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), "dstream-freetds-"));
+  try {
+    const configuration = join(folder, "freetds.conf");
+    writeFileSync(configuration, configurationFor(target, version));
+    return await work(folder, { ...process.env, FREETDSCONF: configuration });
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -1,9 +1,9 @@
 /** Plays scenarios with mssql over tedious, which adds pools, its own transactions and prepared statements: https://www.npmjs.com/package/mssql */
 import sql from "mssql";
 import { baseOf, type Client, type Target } from "../client.ts";
-import type { Parameter, Played, Scenario, Seen, SeenError, Step } from "../scenario.ts";
+import type { Parameter, Played, Rows, Scenario, Seen, SeenError, Step } from "../scenario.ts";
 import { parameterValue, textOf } from "./node-values.ts";
-import { tedious } from "./tedious.ts";
+import { tedious, valuesOf } from "./tedious.ts";
 
 const ISOLATION = {
   "read committed": sql.ISOLATION_LEVEL.READ_COMMITTED,
@@ -89,6 +89,20 @@ class Session {
       return [await observe(request, () => request.batch(step.sql))];
     }
     const seen: Seen = { sets: [], errors: [] };
+    if (step.do === "bulk") {
+      const asked = new Set(step.options);
+      const options = {
+        checkConstraints: asked.has("CHECK_CONSTRAINTS"),
+        keepNulls: asked.has("KEEP_NULLS"),
+        tableLock: asked.has("TABLOCK"),
+      };
+      try {
+        seen.affected = (await this.#request([]).bulk(tableOf(step.table, step), options)).rowsAffected;
+      } catch (failed) {
+        seen.errors.push(told(failed as Error));
+      }
+      return [seen];
+    }
     try {
       if (step.do === "begin") {
         this.#transaction = new sql.Transaction(this.#pool);
@@ -112,7 +126,11 @@ class Session {
 
   #request(parameters: (Parameter & { output?: boolean })[]): sql.Request {
     const request = this.#transaction ? new sql.Request(this.#transaction) : new sql.Request(this.#pool);
-    for (const { name, type, text, output } of parameters) {
+    for (const { name, type, text, output, table } of parameters) {
+      if (table) {
+        request.input(name, sql.TVP(), tableOf(table.name, table));
+        continue;
+      }
       const value = parameterValue(text, type);
       if (output) request.output(name, typeOf(type), value);
       else request.input(name, typeOf(type), value);
@@ -166,6 +184,14 @@ function observe(request: sql.Request, start: () => unknown): Promise<Seen> {
     });
     start();
   });
+}
+
+function tableOf(name: string, rows: Rows): sql.Table {
+  const table = new sql.Table(name);
+  for (const column of rows.columns)
+    table.columns.add(column.name, typeOf(column.type) as sql.ISqlType, { nullable: true });
+  for (const values of valuesOf(rows)) table.rows.add(...(values as (string | null)[]));
+  return table;
 }
 
 /** As arrayRowMode describes it. */

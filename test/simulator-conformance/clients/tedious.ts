@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { Connection, ISOLATION_LEVEL, Request, type RequestError, TYPES } from "tedious";
 import { baseOf, type Client, type Target } from "../client.ts";
-import type { Parameter, Played, Scenario, Seen, SeenError, Step } from "../scenario.ts";
+import type { Parameter, Played, Rows, Scenario, Seen, SeenError, Step } from "../scenario.ts";
 import { doubleOf, instantOf, isDoubleExact, parameterValue, textOf } from "./node-values.ts";
 
 type DataType = (typeof TYPES)[keyof typeof TYPES];
@@ -47,7 +47,19 @@ const ISOLATION = {
 export const tedious: Client = {
   name: "tedious",
   encryptions: ["none", "all", "strict"],
-  abilities: ["parameters", "prepared", "calls", "cancel", "cancel rows", "transactions", "messages", "several errors"],
+  abilities: [
+    "parameters",
+    "prepared",
+    "calls",
+    "cancel",
+    "cancel rows",
+    "transactions",
+    "messages",
+    "several errors",
+    "bulk",
+    "bulk options",
+    "tables",
+  ],
   shows: new Map([
     ["decimal", doubleOf],
     ["numeric", doubleOf],
@@ -149,6 +161,7 @@ async function playStep(connection: Connection, step: Step, track: Track): Promi
     ];
   }
   if (step.do === "prepared") return playPrepared(connection, step, track);
+  if (step.do === "bulk") return [await bulk(connection, step, track)];
   const ended = await new Promise<Error | null | undefined>((resolve) => {
     if (step.do === "begin") connection.beginTransaction(resolve, "", step.isolation && ISOLATION[step.isolation]);
     else if (step.do === "commit") connection.commitTransaction(resolve);
@@ -157,14 +170,56 @@ async function playStep(connection: Connection, step: Step, track: Track): Promi
   return [{ sets: [], errors: ended ? [{ number: null, message: ended.message }] : [] }];
 }
 
+async function bulk(connection: Connection, step: Extract<Step, { do: "bulk" }>, track: Track): Promise<Seen> {
+  track.errors.length = 0;
+  const asked = new Set(step.options);
+  const options = {
+    checkConstraints: asked.has("CHECK_CONSTRAINTS"),
+    keepNulls: asked.has("KEEP_NULLS"),
+    lockTable: asked.has("TABLOCK"),
+  };
+  return new Promise((resolve) => {
+    const load = connection.newBulkLoad(step.table, options, (failed, count) => {
+      const seen: Seen = { sets: [], errors: track.errors.slice(), affected: count ?? null };
+      if (failed && seen.errors.length === 0) seen.errors.push({ number: null, message: failed.message });
+      resolve(seen);
+    });
+    for (const { name, type } of step.columns)
+      load.addColumn(name, dataTypeOf(type), { nullable: true, ...limits(type) });
+    connection.execBulkLoad(load, valuesOf(step));
+  });
+}
+
+/** Rows of texts as the client takes them. */
+export function valuesOf({ columns, rows }: Rows): unknown[][] {
+  return rows.map((row) => row.map((text, i) => parameterValue(text, columns[i]!.type)));
+}
+
+function dataTypeOf(type: string): DataType {
+  return DATA_TYPES[baseOf(type)] ?? TYPES.NVarChar;
+}
+
+function limits(type: string): { length?: number; precision?: number; scale?: number } | undefined {
+  const [, first, second] = /\((\d+|max)(?:,\s*(\d+))?\)/.exec(type) ?? [];
+  if (["decimal", "numeric"].includes(baseOf(type))) return { precision: Number(first), scale: Number(second) };
+  if (["time", "datetime2", "datetimeoffset"].includes(baseOf(type))) return { scale: Number(first) };
+  return first && first !== "max" ? { length: Number(first) } : undefined;
+}
+
 function add(request: Request, parameters: (Parameter & { output?: boolean })[]): void {
-  for (const { name, type, text, output } of parameters) {
-    const dataType = DATA_TYPES[baseOf(type)] ?? TYPES.NVarChar;
-    const [, first, second] = /\((\d+|max)(?:,\s*(\d+))?\)/.exec(type) ?? [];
-    let options: { length: number } | { precision: number; scale: number } | { scale: number } | undefined;
-    if (["decimal", "numeric"].includes(baseOf(type))) options = { precision: Number(first), scale: Number(second) };
-    else if (["time", "datetime2", "datetimeoffset"].includes(baseOf(type))) options = { scale: Number(first) };
-    else if (first && first !== "max") options = { length: Number(first) };
+  for (const { name, type, text, output, table } of parameters) {
+    if (table) {
+      const [schema, typeName] = table.name.split(".");
+      const columns = table.columns.map((column) => ({
+        name: column.name,
+        type: dataTypeOf(column.type),
+        ...limits(column.type),
+      }));
+      request.addParameter(name, TYPES.TVP, { schema, name: typeName, columns, rows: valuesOf(table) });
+      continue;
+    }
+    const dataType = dataTypeOf(type);
+    const options = limits(type);
     const value = parameterValue(text, type);
     if (output) request.addOutputParameter(name, dataType, value, options);
     else request.addParameter(name, dataType, value, options);

@@ -1,5 +1,6 @@
-import { type Client, reads } from "../client.ts";
+import { type Client, type Encryption, reads } from "../client.ts";
 import type { Scenario } from "../scenario.ts";
+import { bulk } from "./bulk.ts";
 import { cdc } from "./cdc.ts";
 import { changes } from "./changes.ts";
 import { control } from "./control.ts";
@@ -12,13 +13,24 @@ import { transactions } from "./transactions.ts";
 import { typeScenarios } from "./types.ts";
 
 /** All that a client can play. */
-export function allScenarios(client: Client): Scenario[] {
-  const statements = [queries, functions, changes, definitions, control, transactions, requests, errors, cdc].flat();
+export function allScenarios(client: Client, encryption: Encryption): Scenario[] {
+  const statements = [
+    queries,
+    functions,
+    changes,
+    definitions,
+    control,
+    transactions,
+    requests,
+    bulk,
+    errors,
+    cdc,
+  ].flat();
   return [...statements, ...typeScenarios(client)].filter(
     (scenario) =>
       !scenario.needs?.some((ability) => !client.abilities.includes(ability)) &&
       typesOf(scenario).every((type) => reads(client, type)) &&
-      (client.plays?.(scenario) ?? true),
+      (client.plays?.(scenario, encryption) ?? true),
   );
 }
 

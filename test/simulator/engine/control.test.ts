@@ -142,7 +142,7 @@ describe("errors", () => {
       ["SELECT 1 FOR XML RAW", /FOR XML/],
       ["BACKUP DATABASE Test TO DISK = 'x'", /BACKUP DATABASE/],
       ["SELECT * FROM OPENJSON('[]')", /OPENJSON/],
-      ["SET FMTONLY ON", /FMTONLY/],
+      ["SET SHOWPLAN_ALL ON", /SHOWPLAN_ALL/],
     ] as const) {
       const [error] = (await sql.attempt(statement)).errors;
       assert.equal(error?.number, 40510, statement);

@@ -210,17 +210,6 @@ test("a table-valued parameter is refused with an error that names it, and the c
   assert.deepEqual(on.problems, []);
 });
 
-test("bulk load is refused with a clear error", async () => {
-  await using on = await bench();
-  const connection = await on.connect();
-  on.engine.on("insert bulk [t]([a] int)", (sink) => sink.statementDone({}));
-  const { promise, resolve } = Promise.withResolvers<Error | null | undefined>();
-  const load = connection.newBulkLoad("[t]", (error) => resolve(error));
-  load.addColumn("a", TYPES.Int, { nullable: true });
-  connection.execBulkLoad(load, [[1]]);
-  assert.match((await promise)!.message, /Bulk load \(INSERT BULK\) is not served/);
-});
-
 test("a transaction begins, is saved, rolled back and committed by requests of the transaction manager", async () => {
   await using on = await bench();
   on.engine.on("ok", ONE_ROW);

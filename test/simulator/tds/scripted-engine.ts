@@ -89,6 +89,10 @@ export class ScriptedSession implements SqlSession {
     await script(sink, signal, parameters);
   }
 
+  async bulkLoad(): Promise<void> {
+    this.log.push("bulk load");
+  }
+
   async transaction(request: Parameters<SqlSession["transaction"]>[0], sink: ResultSink): Promise<void> {
     this.log.push(`${request.kind} ${request.name}${request.kind === "begin" ? ` ${request.isolation}` : ""}`);
     if (request.kind === "save") return;

@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,14 +33,24 @@ type parameter struct {
 	Name, Type string
 	Text       *string
 	Output     bool
+	Table      *table
+}
+
+type table struct {
+	Name    string
+	Columns []struct{ Name, Type string }
+	Rows    [][]*string
 }
 
 type turn struct{ Parameters []parameter }
 
 type step struct {
-	Do, SQL, Isolation, Procedure string
-	Parameters, Arguments         []parameter
-	Runs                          []turn
+	Do, SQL, Isolation, Procedure, Table string
+	Parameters, Arguments                []parameter
+	Runs                                 []turn
+	Columns                              []struct{ Name, Type string }
+	Rows                                 [][]*string
+	Options                              []string
 }
 
 type request struct {
@@ -169,6 +181,8 @@ func (p *player) step(ctx context.Context, s step) {
 		err, p.tx = p.tx.Commit(), nil
 	case "rollback":
 		err, p.tx = p.tx.Rollback(), nil
+	case "bulk":
+		err = p.bulk(ctx, got, s)
 	case "cancel":
 		p.cancel(ctx, got, s.SQL)
 	case "prepared":
@@ -181,6 +195,56 @@ func (p *player) step(ctx context.Context, s step) {
 		got.Errors = append(got.Errors, *told(err))
 	}
 	p.steps = append(p.steps, got)
+}
+
+func (p *player) bulk(ctx context.Context, got *seen, s step) error {
+	options := mssql.BulkOptions{
+		CheckConstraints: slices.Contains(s.Options, "CHECK_CONSTRAINTS"),
+		KeepNulls:        slices.Contains(s.Options, "KEEP_NULLS"),
+		Tablock:          slices.Contains(s.Options, "TABLOCK"),
+	}
+	names := []string{}
+	for _, column := range s.Columns {
+		names = append(names, column.Name)
+	}
+	statement, err := p.on().PrepareContext(ctx, mssql.CopyIn(s.Table, options, names...))
+	if err != nil {
+		return err
+	}
+	defer statement.Close()
+	for _, texts := range s.Rows {
+		values := make([]any, len(texts))
+		for i, text := range texts {
+			if values[i], err = bulkValue(s.Columns[i].Type, text); err != nil {
+				return err
+			}
+		}
+		if _, err := statement.ExecContext(ctx, values...); err != nil {
+			return err
+		}
+	}
+	result, err := statement.ExecContext(ctx)
+	if err != nil {
+		return err
+	}
+	count, err := result.RowsAffected()
+	got.Affected = &count
+	return err
+}
+
+// Bulk copy takes plain values alone.
+func bulkValue(databaseType string, text *string) (any, error) {
+	if text == nil {
+		return nil, nil
+	}
+	switch base, _, _ := strings.Cut(databaseType, "("); base {
+	case "decimal", "nvarchar", "varchar":
+		return *text, nil
+	case "datetime", "datetime2":
+		return time.Parse("2006-01-02T15:04:05", *text)
+	default:
+		return valueOf(parameter{Type: databaseType, Text: text})
+	}
 }
 
 func (p *player) prepared(ctx context.Context, s step) {
@@ -396,7 +460,41 @@ func timeText(v time.Time, databaseType string) string {
 	}
 }
 
+// A table-valued parameter is a slice of structs with a field a column.
+func tableOf(t table) (any, error) {
+	fields := make([]reflect.StructField, len(t.Columns))
+	for i, column := range t.Columns {
+		kind := reflect.TypeFor[*string]()
+		if column.Type == "int" {
+			kind = reflect.TypeFor[*int64]()
+		}
+		fields[i] = reflect.StructField{Name: fmt.Sprintf("Column%d", i), Type: kind}
+	}
+	rows := reflect.MakeSlice(reflect.SliceOf(reflect.StructOf(fields)), len(t.Rows), len(t.Rows))
+	for i, texts := range t.Rows {
+		for j, text := range texts {
+			if text == nil {
+				continue
+			}
+			field := rows.Index(i).Field(j)
+			if fields[j].Type == reflect.TypeFor[*string]() {
+				field.Set(reflect.ValueOf(text))
+				continue
+			}
+			number, err := strconv.ParseInt(*text, 10, 64)
+			if err != nil {
+				return nil, err
+			}
+			field.Set(reflect.ValueOf(&number))
+		}
+	}
+	return mssql.TVP{TypeName: t.Name, Value: rows.Interface()}, nil
+}
+
 func valueOf(p parameter) (any, error) {
+	if p.Table != nil {
+		return tableOf(*p.Table)
+	}
 	base, _, _ := strings.Cut(p.Type, "(")
 	max := strings.HasSuffix(p.Type, "(max)")
 	if p.Text == nil {

@@ -1,7 +1,11 @@
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
 import com.google.gson.JsonObject;
+import com.microsoft.sqlserver.jdbc.ISQLServerBulkData;
+import com.microsoft.sqlserver.jdbc.SQLServerBulkCopy;
+import com.microsoft.sqlserver.jdbc.SQLServerBulkCopyOptions;
 import com.microsoft.sqlserver.jdbc.SQLServerDataSource;
+import com.microsoft.sqlserver.jdbc.SQLServerDataTable;
 import com.microsoft.sqlserver.jdbc.SQLServerException;
 import com.microsoft.sqlserver.jdbc.SQLServerPreparedStatement;
 import java.io.BufferedReader;
@@ -46,9 +50,15 @@ public final class Conformance {
   static final class Parameter {
     String name, type, text;
     boolean output;
+    Table table;
 
     String base() {
       return type.replaceFirst("\\(.*", "");
+    }
+
+    int precision() {
+      var match = Pattern.compile("\\((\\d+)").matcher(type);
+      return match.find() ? Integer.parseInt(match.group(1)) : 0;
     }
 
     int scale() {
@@ -57,13 +67,23 @@ public final class Conformance {
     }
   }
 
+  static class Rows {
+    List<Parameter> columns;
+    List<List<String>> rows;
+  }
+
+  static final class Table extends Rows {
+    String name;
+  }
+
   static final class Turn {
     List<Parameter> parameters;
   }
 
-  static final class Step {
-    String sql, isolation, procedure;
+  static final class Step extends Rows {
+    String sql, isolation, procedure, table;
     List<Parameter> parameters, arguments;
+    List<String> options;
     List<Turn> runs;
     @com.google.gson.annotations.SerializedName("do")
     String kind;
@@ -171,6 +191,7 @@ public final class Conformance {
             }
           }
         }
+        case "bulk" -> bulk(connection, step, seen);
         case "call" -> call(connection, step, seen);
         case "cancel" -> cancel(connection, step.sql, seen);
         case "begin" -> begin(connection, step.isolation);
@@ -200,6 +221,91 @@ public final class Conformance {
           });
     }
     connection.setAutoCommit(false);
+  }
+
+  private static void bulk(Connection connection, Step step, Seen seen) throws SQLException {
+    var options = new SQLServerBulkCopyOptions();
+    List<String> asked = step.options == null ? List.of() : step.options;
+    options.setCheckConstraints(asked.contains("CHECK_CONSTRAINTS"));
+    options.setKeepNulls(asked.contains("KEEP_NULLS"));
+    options.setTableLock(asked.contains("TABLOCK"));
+    try (var copy = new SQLServerBulkCopy(connection)) {
+      copy.setBulkCopyOptions(options);
+      copy.setDestinationTableName(step.table);
+      for (Parameter column : step.columns) copy.addColumnMapping(column.name, column.name);
+      copy.writeToServer(new BulkRows(step));
+      seen.affected = step.rows.size();
+    }
+  }
+
+  /** Rows as the driver's bulk copy reads them, the columns counted from 1. */
+  record BulkRows(Rows source, java.util.Iterator<List<String>> rows, List<List<String>> current)
+      implements ISQLServerBulkData {
+    BulkRows(Rows source) {
+      this(source, source.rows.iterator(), new ArrayList<>());
+    }
+
+    public java.util.Set<Integer> getColumnOrdinals() {
+      var ordinals = new java.util.LinkedHashSet<Integer>();
+      for (int i = 1; i <= source.columns.size(); i++) ordinals.add(i);
+      return ordinals;
+    }
+
+    public String getColumnName(int column) {
+      return source.columns.get(column - 1).name;
+    }
+
+    public int getColumnType(int column) {
+      return sqlType(source.columns.get(column - 1));
+    }
+
+    // A datetime2's digits are those of the fraction: more than a datetime has are refused.
+    public int getPrecision(int column) {
+      Parameter type = source.columns.get(column - 1);
+      return type.base().equals("datetime") ? 23 : type.precision();
+    }
+
+    public int getScale(int column) {
+      Parameter type = source.columns.get(column - 1);
+      return type.base().equals("datetime") ? 3 : type.scale();
+    }
+
+    public Object[] getRowData() {
+      return values(source, current.get(0));
+    }
+
+    public boolean next() {
+      current.clear();
+      if (!rows.hasNext()) return false;
+      return current.add(rows.next());
+    }
+  }
+
+  private static int sqlType(Parameter column) {
+    return switch (column.base()) {
+      case "int" -> Types.INTEGER;
+      case "bit" -> Types.BIT;
+      case "decimal" -> Types.DECIMAL;
+      case "datetime" -> Types.TIMESTAMP;
+      default -> Types.NVARCHAR;
+    };
+  }
+
+  private static Object[] values(Rows source, List<String> row) {
+    var values = new Object[row.size()];
+    for (int i = 0; i < values.length; i++) {
+      String text = row.get(i);
+      if (text == null) continue;
+      values[i] =
+          switch (source.columns.get(i).base()) {
+            case "int" -> Integer.valueOf(text);
+            case "bit" -> text.equals("1");
+            case "decimal" -> new BigDecimal(text);
+            case "datetime" -> java.sql.Timestamp.valueOf(LocalDateTime.parse(text));
+            default -> text;
+          };
+    }
+    return values;
   }
 
   private static PreparedStatement prepare(Connection connection, String sql) throws SQLException {
@@ -302,6 +408,13 @@ public final class Conformance {
   }
 
   private static void bind(SQLServerPreparedStatement statement, int i, Parameter parameter) throws SQLException {
+    if (parameter.table != null) {
+      var table = new SQLServerDataTable();
+      for (Parameter column : parameter.table.columns) table.addColumnMetadata(column.name, sqlType(column));
+      for (List<String> row : parameter.table.rows) table.addRow(values(parameter.table, row));
+      statement.setStructured(i, parameter.table.name, table);
+      return;
+    }
     String text = parameter.text;
     switch (parameter.base()) {
       case "bit" -> statement.setObject(i, text == null ? null : text.equals("1"), Types.BIT);

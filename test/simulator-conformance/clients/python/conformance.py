@@ -71,7 +71,31 @@ def text_of(value):
     return str(value)
 
 
+def column_of(column):
+    base = re.match(r"\w+", column["type"]).group()
+    numbers = [int(digits) for digits in re.findall(r"\d+", column["type"][len(base) :])]
+    kind = {
+        "int": pytds.tds_types.IntType,
+        "bit": pytds.tds_types.BitType,
+        "decimal": pytds.tds_types.DecimalType,
+        "datetime": pytds.tds_types.DateTimeType,
+        "nvarchar": pytds.tds_types.NVarCharType,
+    }[base]
+    return pytds.Column(name=column["name"], type=kind(*numbers), flags=pytds.tds_base.Column.fNullable)
+
+
+def values_of(table):
+    return [
+        [value_of({"type": column["type"], "text": text}) for column, text in zip(table["columns"], row)]
+        for row in table["rows"]
+    ]
+
+
 def value_of(parameter):
+    if "table" in parameter:
+        table = parameter["table"]
+        columns = [column_of(column) for column in table["columns"]]
+        return pytds.TableValuedParam(type_name=table["name"], columns=columns, rows=values_of(table))
     text = parameter["text"]
     base = re.match(r"\w+", parameter["type"]).group()
     if text is None:
@@ -128,6 +152,8 @@ def play_step(connection, step):
                 read(cursor, seen)
         elif step["do"] == "call":
             call(connection, step, seen)
+        elif step["do"] == "bulk":
+            bulk(connection, step, seen)
         elif step["do"] == "cancel":
             cancel(connection, step["sql"], seen)
         elif step["do"] == "begin":
@@ -178,6 +204,22 @@ def call(connection, step, seen):
         outputs = cursor.get_proc_outputs()
         names = [argument["name"] for argument in step["arguments"] if argument.get("output")]
         seen["outputs"] = {name: text_of(value) for name, value in zip(names, outputs)}
+
+
+def bulk(connection, step, seen):
+    asked = step.get("options", [])
+    schema, table = step["table"].split(".")
+    with connection.cursor() as cursor:
+        cursor.copy_to(
+            table_or_view=table,
+            schema=schema,
+            columns=[column_of(column) for column in step["columns"]],
+            data=values_of(step),
+            check_constraints="CHECK_CONSTRAINTS" in asked,
+            keep_nulls="KEEP_NULLS" in asked,
+            tablock="TABLOCK" in asked,
+        )
+        seen["affected"] = cursor.rowcount
 
 
 def cancel(connection, sql, seen):
