@@ -1,14 +1,12 @@
 /** Fetches what the foreign clients need, from the Go module proxy, Maven Central and PyPI: `npm run conformance:install`. */
-import { firstOnPath, go, isOnPath, java, python } from "./tools.ts";
+import { debezium, firstOnPath, go, isOnPath, java, python } from "./tools.ts";
+
+const JAVA = "a JDK and Maven (Debian: default-jdk-headless, maven)";
 
 const steps: [name: string, tool: boolean, how: string, fetch: () => void][] = [
   ["go-mssqldb", isOnPath("go"), "Go (https://go.dev/dl)", go.install],
-  [
-    "mssql-jdbc",
-    isOnPath("mvn") && isOnPath("javac"),
-    "a JDK and Maven (Debian: default-jdk-headless, maven)",
-    java.install,
-  ],
+  ["mssql-jdbc", isOnPath("mvn") && isOnPath("javac"), JAVA, java.install],
+  ["Debezium", isOnPath("mvn") && isOnPath("javac"), JAVA, debezium.install],
   [
     "python-tds",
     firstOnPath("python3", "python") !== undefined,

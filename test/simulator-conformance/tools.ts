@@ -63,6 +63,16 @@ export const go = {
     }),
 };
 
+/** What a pom names, from Maven Central. */
+function fetchJars(pom: string, libraries: string): void {
+  runTool("mvn", ["-q", "-B", "-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${libraries}`]);
+}
+
+function compileJava(source: string, libraries: string, classes: string): void {
+  mkdirSync(classes, { recursive: true });
+  runTool("javac", ["-encoding", "UTF-8", "-d", classes, "-cp", join(libraries, "*"), source]);
+}
+
 /** mssql-jdbc, by Maven. */
 export const java = {
   libraries: join(cache, "java", "lib"),
@@ -74,22 +84,27 @@ export const java = {
       [existsSync(java.libraries), "mssql-jdbc", `install Maven, then run ${INSTALL}`],
     ),
   install: () => {
-    const pom = join(clients, "java", "pom.xml");
-    runTool("mvn", ["-q", "-B", "-f", pom, "dependency:copy-dependencies", `-DoutputDirectory=${java.libraries}`]);
+    fetchJars(join(clients, "java", "pom.xml"), java.libraries);
     java.build();
   },
-  build: () => {
-    mkdirSync(java.classes, { recursive: true });
-    runTool("javac", [
-      "-encoding",
-      "UTF-8",
-      "-d",
-      java.classes,
-      "-cp",
-      join(java.libraries, "*"),
-      join(clients, "java", "Conformance.java"),
-    ]);
+  build: () => compileJava(join(clients, "java", "Conformance.java"), java.libraries, java.classes),
+};
+
+/** Debezium's SQL Server connector and its embedded engine, by Maven. */
+export const debezium = {
+  libraries: join(cache, "debezium", "lib"),
+  classes: join(cache, "debezium", "classes"),
+  missing: () =>
+    missing(
+      "Debezium",
+      [isOnPath("java") && isOnPath("javac"), "Java", "install a JDK of 17 or newer, then run " + INSTALL],
+      [existsSync(debezium.libraries), "Debezium", `install Maven, then run ${INSTALL}`],
+    ),
+  install: () => {
+    fetchJars(join(clients, "debezium", "pom.xml"), debezium.libraries);
+    debezium.build();
   },
+  build: () => compileJava(join(clients, "debezium", "Debezium.java"), debezium.libraries, debezium.classes),
 };
 
 const venv = join(cache, "python");

@@ -32,7 +32,8 @@ export function findSource(
     case "table_variable": {
       const table = compiler.activation.tableVariables.get(source.name.toLowerCase());
       if (!table) throw new SqlError(1087, `Must declare the table variable "${source.name}".`, 16, 1);
-      return tableLeaf(table, [source.alias ?? source.name], scope);
+      // Its rows are of no transaction: also under SNAPSHOT they are there at once.
+      return { ...tableLeaf(table, [source.alias ?? source.name], scope), dirty: true };
     }
     case "derived":
       return derived(source, scope, compiler, lateral, traced);
@@ -75,6 +76,7 @@ function named(source: TableSource & { kind: "table" }, scope: Scope, compiler: 
     if (!found.table.temporary) checkSelect(compiler, found.database, found.table);
     const leaf = tableLeaf(found.table, shown, scope);
     applyHints(leaf, source.hints, compiler);
+    if (!found.table.temporary && !leaf.dirty) requireSnapshots(compiler, found.database);
     const { isolation } = compiler.session;
     const repeatable = isolation === "repeatable read" || isolation === "serializable";
     if (repeatable && !found.table.temporary && !leaf.dirty) compiler.lock(found.table, "S");
@@ -145,6 +147,21 @@ export function lookUp(
     if (system) return { kind: "system", view: system, database };
   }
   return undefined;
+}
+
+/**
+ * Error 3952 where a SNAPSHOT transaction would read or write in a database that does not allow it.
+ * https://learn.microsoft.com/sql/t-sql/statements/set-transaction-isolation-level-transact-sql
+ */
+export function requireSnapshots({ session }: Compiler, database: Database): void {
+  if (session.isolation !== "snapshot" || database.id <= 4) return;
+  if (database.options.get("ALLOW_SNAPSHOT_ISOLATION")?.toUpperCase() === "ON") return;
+  throw new SqlError(
+    3952,
+    `Snapshot isolation transaction failed accessing database '${database.name}' because snapshot isolation is not allowed in this database. Use ALTER DATABASE to allow snapshot isolation.`,
+    16,
+    1,
+  );
 }
 
 function checkSelect(compiler: Compiler, database: Database, object: Table | View): void {

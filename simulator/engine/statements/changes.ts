@@ -8,7 +8,7 @@ import type { Row } from "../database.ts";
 import { undeclared, unsupported } from "../errors.ts";
 import type { LockMode } from "../locks.ts";
 import { refuse } from "../locks.ts";
-import { findObject } from "../query/sources.ts";
+import { findObject, requireSnapshots } from "../query/sources.ts";
 import { Run } from "../run.ts";
 import { SqlError } from "../session.ts";
 import type { Entry, Table } from "../table.ts";
@@ -223,7 +223,10 @@ export function targetTable(executor: Executor, target: Target, permission: stri
   const found = findObject(target.name.parts, compiler);
   refuseSystem(found);
   if (found.kind !== "table") throw unsupported(`${permission} through the view ${target.name.parts.join(".")}`);
-  if (!found.table.temporary) compiler.require(permission, found.database, found.table);
+  if (!found.table.temporary) {
+    compiler.require(permission, found.database, found.table);
+    requireSnapshots(compiler, found.database);
+  }
   return found.table;
 }
 

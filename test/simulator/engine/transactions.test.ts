@@ -50,6 +50,7 @@ describe("visibility", () => {
   });
 
   test("a SNAPSHOT transaction keeps its view, and cannot overwrite what changed since", async () => {
+    await b.run("ALTER DATABASE Test SET ALLOW_SNAPSHOT_ISOLATION ON");
     await b.run("SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRAN; SELECT v FROM t WHERE id = 1");
     await a.run("UPDATE t SET v = 11 WHERE id = 1");
     assert.deepEqual(await b.rows("SELECT v FROM t WHERE id = 1"), [[10]]);
@@ -204,6 +205,23 @@ describe("transactions", () => {
     assert.equal(
       await a.error("SET XACT_ABORT ON; BEGIN TRAN; BEGIN TRY INSERT t VALUES (1, 1) END TRY BEGIN CATCH END CATCH"),
       3998,
+    );
+  });
+
+  test("SNAPSHOT is refused with 3952 in a database that does not allow it, but for table variables", async () => {
+    await a.run("SET TRANSACTION ISOLATION LEVEL SNAPSHOT");
+    assert.equal(await a.error("SELECT * FROM t"), 3952);
+    assert.equal(await a.error("INSERT t VALUES (3, 30)"), 3952);
+    assert.deepEqual(await a.rows("DECLARE @t TABLE (a int); SELECT * FROM @t"), []);
+    await a.run("ALTER DATABASE Test SET ALLOW_SNAPSHOT_ISOLATION ON");
+    assert.deepEqual(await a.rows("INSERT t VALUES (3, 30); SELECT COUNT(*) FROM t"), [[3]]);
+  });
+
+  test("a SNAPSHOT transaction sees what it puts into a table variable", async () => {
+    await a.run("SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRAN");
+    assert.deepEqual(
+      await a.rows("DECLARE @t TABLE (a int); INSERT @t EXEC ('SELECT 1'); UPDATE @t SET a = 2; SELECT a FROM @t"),
+      [[2]],
     );
   });
 
