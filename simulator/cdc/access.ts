@@ -15,6 +15,18 @@ export function isOwner({ database, session }: EngineContext): boolean {
 }
 
 export function mayRead(context: EngineContext, instance: CaptureInstance): boolean {
+  return isOwner(context) || (passesGate(context, instance) && maySelectSource(context, instance));
+}
+
+/** No gating role, or a member of it. */
+export function passesGate(context: EngineContext, { roleName }: CaptureInstance): boolean {
+  const { database, session } = context;
+  if (roleName === null || isOwner(context)) return true;
+  return database.principals.identities(session.principalIn(database)).has(roleName.toLowerCase());
+}
+
+/** SELECT on every captured column of the source table. */
+export function maySelectSource(context: EngineContext, instance: CaptureInstance): boolean {
   if (isOwner(context)) return true;
   const { database, session } = context;
   const principal = session.principalIn(database);
@@ -22,8 +34,7 @@ export function mayRead(context: EngineContext, instance: CaptureInstance): bool
   if (!source) return false;
   const schemaId = database.schemaId(source.schema);
   const securable = { objectId: source.objectId, schemaId, schema: source.schema, name: source.name };
-  if (!database.principals.allows(principal, "SELECT", securable)) return false;
-  return instance.roleName === null || database.principals.identities(principal).has(instance.roleName.toLowerCase());
+  return instance.columns.every(({ name }) => database.principals.allows(principal, "SELECT", securable, name));
 }
 
 /** Error 22904 for those who are not db_owner. */
@@ -42,6 +53,12 @@ export function requireEnabled({ database }: EngineContext): { cdc: CdcDatabase;
   const { tables } = cdc;
   if (!tables) throw cdcError(22901, database.name);
   return { cdc, tables };
+}
+
+/** What procedures for owners ask first, in SQL Server's order: who calls, then where. */
+export function requireOwnerWhereEnabled(context: EngineContext): { cdc: CdcDatabase; tables: CdcTables } {
+  requireOwner(context);
+  return requireEnabled(context);
 }
 
 /** In the session's transaction, where it has one, or in one of the system's. */

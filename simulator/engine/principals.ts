@@ -144,8 +144,8 @@ export class Principals {
     return identities.has(role.toLowerCase()) || principal.name === "dbo" || identities.has("db_owner");
   }
 
-  /** Deny goes before grant. Without a securable: on the database itself. */
-  allows(principal: Principal, permission: string, securable?: Securable): boolean {
+  /** Deny goes before grant. Without a securable: on the database itself. With a column: on that column of it. */
+  allows(principal: Principal, permission: string, securable?: Securable, column?: string): boolean {
     if (principal.name === "dbo") return true;
     const identities = this.identities(principal);
     if (identities.has("db_owner")) return true;
@@ -156,7 +156,7 @@ export class Principals {
         entry.class === "database" ||
         (entry.class === "schema" && entry.majorId === securable?.schemaId) ||
         (entry.class === "object" && entry.majorId === securable?.objectId);
-      if (!applies) continue;
+      if (!applies || !coversColumn(entry.columns, column)) continue;
       if (entry.state === "deny") return false;
       granted = true;
     }
@@ -167,6 +167,11 @@ export class Principals {
       if (identities.has(role) && permissions.includes(permission)) return true;
     return false;
   }
+}
+
+function coversColumn(columns: string[], wanted: string | undefined): boolean {
+  if (wanted === undefined || columns.length === 0) return true;
+  return columns.some((column) => column.toLowerCase() === wanted.toLowerCase());
 }
 
 function covers(held: string, wanted: string): boolean {
