@@ -109,20 +109,27 @@ export function emptyView(schema: string, name: string, spec: string): SystemVie
   return view(schema, name, spec, () => []);
 }
 
-/** "@name sysname, @owner sysname = NULL": what has `= NULL` may be left out. */
+/** "@name sysname, @owner sysname = NULL, @flag bit = 1": what has a default may be left out. */
 export function parametersOf(spec: string): SystemParameter[] {
   return spec
     .split(/,\s*(?![^(]*\))/)
     .map((part) => part.trim())
     .filter((part) => part !== "")
     .map((part) => {
-      const match = /^(@\S+)\s+(\S+?)(\s*=\s*NULL)?(\s+OUTPUT)?$/.exec(part);
+      const match = /^(@\S+)\s+(\S+?)(?:\s*=\s*(NULL|\d+|N'[^']*'))?(\s+OUTPUT)?$/.exec(part);
       if (!match) throw new Error(`no parameter: ${part}`);
       const parameter: SystemParameter = { name: match[1]!, type: typeOf(match[2]!) };
-      if (match[3]) parameter.default = null;
+      if (match[3]) parameter.default = defaultOf(match[3], parameter.type);
       if (match[4]) parameter.output = true;
       return parameter;
     });
+}
+
+function defaultOf(text: string, { id }: SqlType): Value {
+  if (text === "NULL") return null;
+  if (text.startsWith("N'")) return text.slice(2, -1);
+  if (id === "bigint") return BigInt(text);
+  return id === "bit" ? text !== "0" : Number(text);
 }
 
 export function procedure(

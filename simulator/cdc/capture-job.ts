@@ -3,24 +3,27 @@
  *
  *   stopped ──start──▶ running ──stop──▶ stopped
  *
- * Running, it makes a cycle of up to `maxScans` scans of `maxTransactions` each, then waits for the polling interval; with the
- * interval "immediate" it makes one inside each commit instead, so that a change is in its change table when the commit
- * returns. `run` makes one cycle by hand, running or not. A scan that fails undoes all it did, and is tried again.
+ * It reads its settings when it starts, so that changing them takes effect with the next start. Running, it makes a cycle of up
+ * to `maxScans` scans of `maxTransactions` each, then waits for the polling interval; with the interval "immediate" it makes one
+ * inside each commit instead, so that a change is in its change table when the commit returns. A job that is not continuous makes
+ * one cycle and ends. `run` makes one cycle by hand, running or not. A scan that fails undoes all it did, and is tried again.
  *
- * Idle for 300 s of the server's clock, it writes an entry without a transaction (tran_id 0x00) into cdc.lsn_time_mapping:
+ * A scan that finds nothing writes an entry without a transaction (tran_id 0x00) into cdc.lsn_time_mapping, if the last entry is
+ * more than 300 s old by the server's clock:
  * https://learn.microsoft.com/sql/relational-databases/track-changes/work-with-change-data-sql-server
  * While the table is empty it waits for nothing: connectors wait for a maximum LSN after enabling a table, before anything changes
  * (waitForMaxLsnAvailable of Debezium's integration tests, for one).
  */
-import { lsnToBuffer } from "../engine/database.ts";
 import { SqlError } from "../engine/session.ts";
 import type { Database } from "../engine/storage.ts";
+import type { Table } from "../engine/table.ts";
+import type { Temporal } from "../engine/values.ts";
 import { scanLog } from "./capture-scan.ts";
 import { cdcTables } from "./instances.ts";
 import type { Layouts } from "./layouts.ts";
-import { latestEntry } from "./lsn-time-mapping.ts";
+import { END_TIME, entryWithoutTransaction, latestEntry } from "./lsn-time-mapping.ts";
 import { ScanSessions } from "./scan-sessions.ts";
-import { toDatetime } from "./server-time.ts";
+import { secondsBetween, toDatetime } from "./server-time.ts";
 
 export interface CaptureSettings {
   maxTransactions: number;
@@ -33,12 +36,13 @@ export interface CaptureSettings {
 /** Milliseconds between cycles, or a cycle inside each commit. */
 export type CaptureInterval = number | "immediate";
 
-const IDLE_MILLISECONDS = 300_000;
+const IDLE_SECONDS = 300;
 /** How often an immediate job looks whether it is idle. */
 const IDLE_CHECK = 5000;
 
 export class CaptureJob {
   readonly sessions = new ScanSessions();
+  /** By change table: low endpoints that no entry of cdc.lsn_time_mapping tells the time of yet. */
   readonly newInstances = new Map<number, bigint>();
   /** Enabling tables that has not been committed: until it is, nothing is captured that they might miss. */
   heldBy = 0;
@@ -48,13 +52,11 @@ export class CaptureJob {
   #timer: NodeJS.Timeout | undefined;
   #unlisten: (() => void) | undefined;
   #scanning = false;
-  #lastEntry: number;
 
   constructor(database: Database, layouts: Layouts, interval: CaptureInterval) {
     this.#database = database;
     this.#layouts = layouts;
     this.#interval = interval;
-    this.#lastEntry = database.engine.now().getTime();
   }
 
   get running(): boolean {
@@ -70,11 +72,15 @@ export class CaptureJob {
     this.#interval = interval;
   }
 
-  start(settings: () => CaptureSettings): void {
+  start(settings: CaptureSettings): void {
     if (this.running) return;
     const cycle = () => {
-      this.run(settings());
+      this.run(settings);
     };
+    if (!settings.continuous) {
+      cycle();
+      return;
+    }
     const milliseconds = this.#interval === "immediate" ? IDLE_CHECK : Math.max(1, this.#interval);
     this.#timer = setInterval(cycle, milliseconds);
     this.#timer.unref();
@@ -122,8 +128,7 @@ export class CaptureJob {
         maxTransactions,
       });
       this.sessions.ended(startTime, engine.now(), result);
-      if (result.captured > 0) this.#lastEntry = engine.now().getTime();
-      else if (result.transactions === 0) this.#noteIdleness(tables.lsnTimeMapping);
+      if (result.transactions === 0) this.#noteIdleness(tables.lsnTimeMapping);
       return result.transactions;
     } catch (error) {
       const failure = error instanceof SqlError ? error : new SqlError(22859, String(error));
@@ -132,17 +137,15 @@ export class CaptureJob {
     }
   }
 
-  #noteIdleness(mapping: NonNullable<ReturnType<typeof cdcTables>>["lsnTimeMapping"]): void {
+  #noteIdleness(mapping: Table): void {
     const { engine, lsn } = this.#database;
-    const now = engine.now();
-    const waiting = now.getTime() - this.#lastEntry < IDLE_MILLISECONDS;
-    if (waiting && this.#database.systemTransaction(({ snapshot }) => latestEntry(mapping, snapshot))) return;
-    const at = lsn.append(84);
-    lsn.flush();
-    const time = toDatetime(engine, now);
-    this.#database.systemTransaction((system) =>
-      system.insert(mapping, [lsnToBuffer(at), time, time, Buffer.alloc(1), Buffer.alloc(10)]),
-    );
-    this.#lastEntry = now.getTime();
+    const now = toDatetime(engine, engine.now());
+    this.#database.systemTransaction((system) => {
+      const latest = latestEntry(mapping, system.snapshot);
+      if (latest && secondsBetween(latest[END_TIME] as Temporal, now) <= IDLE_SECONDS) return;
+      const at = lsn.append(84);
+      lsn.flush();
+      system.insert(mapping, entryWithoutTransaction(at, now));
+    });
   }
 }

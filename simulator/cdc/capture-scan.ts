@@ -16,16 +16,16 @@ import { hashKeyOf } from "../engine/types/comparison.ts";
 import { changeRows } from "./captured-row.ts";
 import { type ChangeStep, changeSteps, type KeyOf } from "./change-steps.ts";
 import { applyDdl } from "./ddl-capture.ts";
-import { type CaptureInstance, type CdcTables, CHANGE_TABLE, captureInstances } from "./instances.ts";
+import { type CaptureInstance, type CdcTables, captureInstances } from "./instances.ts";
 import type { Layouts } from "./layouts.ts";
-import { transactionIdBytes } from "./lsn-time-mapping.ts";
+import { entryOf, entryWithoutTransaction, transactionIdBytes } from "./lsn-time-mapping.ts";
 import { toDatetime } from "./server-time.ts";
 
 export interface ScanInput {
   database: Database;
   tables: CdcTables;
   layouts: Layouts;
-  /** By change table: the LSN from which on an instance, not yet seen by capture, is valid. */
+  /** By change table: low endpoints that have no entry in cdc.lsn_time_mapping yet. */
   newInstances: Map<number, bigint>;
   maxTransactions: number;
 }
@@ -58,8 +58,8 @@ export function scanLog(input: ScanInput): ScanResult {
     firstCaptured: undefined,
     lastCaptured: undefined,
   };
+  const reached: number[] = [];
   database.systemTransaction((system) => {
-    start(tables, system, newInstances);
     const instances = captureInstances(database, tables, system.snapshot);
     const capture = new TransactionCapture(input, instances, system);
     for (const transaction of transactions) {
@@ -75,8 +75,15 @@ export function scanLog(input: ScanInput): ScanResult {
     for (const transaction of transactions)
       for (const ddl of transaction.ddl)
         result.schemaChanges += applyDdl({ database, tables, layouts, system, instances, ddl });
+    const next = database.log[transactions.length]?.commitLsn;
+    for (const [objectId, lsn] of newInstances) {
+      if (next !== undefined && next <= lsn) continue;
+      reached.push(objectId);
+      const instance = instances.find((candidate) => candidate.objectId === objectId);
+      if (instance) mapLowEndpoint(tables, system, lsn, instance);
+    }
   });
-  newInstances.clear();
+  for (const objectId of reached) newInstances.delete(objectId);
   database.log.splice(0, transactions.length);
   const last = transactions.at(-1);
   if (last) layouts.forget(last.commitLsn);
@@ -94,16 +101,13 @@ function upToDdl(log: readonly LoggedTransaction[], maximum: number): LoggedTran
   return transactions;
 }
 
-/** Gives new instances their low endpoints, but for those that were disabled again. */
-function start(tables: CdcTables, system: SystemTransaction, newInstances: ReadonlyMap<number, bigint>): void {
-  if (newInstances.size === 0) return;
-  for (const { entry, row } of tables.changeTables.entries(system.snapshot)) {
-    const lsn = newInstances.get(row[CHANGE_TABLE.objectId] as number);
-    if (lsn === undefined) continue;
-    const started = [...row];
-    started[CHANGE_TABLE.startLsn] = lsnToBuffer(lsn);
-    system.update(tables.changeTables, entry, started);
-  }
+/**
+ * When capture comes to the LSN at which an instance was enabled, that LSN gets an entry, with the time of enabling: from then on
+ * sys.fn_cdc_get_max_lsn has reached the instance.
+ */
+function mapLowEndpoint(tables: CdcTables, system: SystemTransaction, lsn: bigint, instance: CaptureInstance): void {
+  if (instance.createDate === null || entryOf(tables.lsnTimeMapping, system.snapshot, lsn)) return;
+  system.insert(tables.lsnTimeMapping, entryWithoutTransaction(lsn, instance.createDate));
 }
 
 class TransactionCapture {

@@ -80,7 +80,7 @@ export class CdcDatabase {
 
   start(): void {
     this.startCapture = true;
-    if (this.enabled) this.capture.start(() => this.captureSettings);
+    if (this.enabled) this.capture.start({ ...this.captureSettings });
   }
 
   stop(): void {
@@ -106,10 +106,18 @@ export class CdcDatabase {
     this.cleanupJob = { id: newId(this.database.engine), settings };
   }
 
-  dropJobs(): void {
+  /** Returns what brings them back. */
+  dropJobs(): () => void {
+    const { captureJob, cleanupJob } = this;
+    const { running } = this.capture;
     this.capture.stop();
     this.captureJob = null;
     this.cleanupJob = null;
+    return () => {
+      this.captureJob = captureJob;
+      this.cleanupJob = cleanupJob;
+      if (running) this.start();
+    };
   }
 
   runCleanup(request: { lowWatermark?: bigint; raised?: () => Promise<void> } = {}): Promise<number> {

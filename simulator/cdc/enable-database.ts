@@ -5,22 +5,24 @@
 import { configuration } from "../catalog/databases.ts";
 import type { Row } from "../engine/database.ts";
 import type { EngineContext } from "../engine/engine.ts";
-import { SqlError } from "../engine/session.ts";
+import { type ResultSink, SqlError } from "../engine/session.ts";
 import type { Database } from "../engine/storage.ts";
 import type { Table } from "../engine/table.ts";
 import { requireSysadmin, write } from "./access.ts";
 import { CdcDatabase } from "./cdc-database.ts";
-import { dropInstance, registerQueryFunctions } from "./enable-table.ts";
-import { cdcError } from "./errors.ts";
+import { dropInstances, registerQueryFunctions } from "./enable-table.ts";
+import { cdcError, notice } from "./errors.ts";
 import { metadataTables } from "./metadata-tables.ts";
 
-export function enableDatabase(context: EngineContext): void {
+export function enableDatabase(context: EngineContext, sink: ResultSink): void {
   requireSysadmin(context);
   const { database } = context;
   if (database.id <= 4) throw cdcError(22989, database.name);
   const cdc = CdcDatabase.of(database);
-  // Enabling twice is only a message of severity 10 (22905), which the procedure leaves out.
-  if (cdc.enabled) return;
+  if (cdc.enabled) {
+    notice(sink, 22905, database.name);
+    return;
+  }
   if (database.schemas.has("cdc") || database.principals.find("cdc")) throw cdcError(22906, database.name);
   write(context, (system) => {
     const user = database.principals.create("cdc", "user", context.now());
@@ -35,12 +37,15 @@ export function enableDatabase(context: EngineContext): void {
   installHooks(cdc);
 }
 
-export function disableDatabase(context: EngineContext): void {
+export function disableDatabase(context: EngineContext, sink: ResultSink): void {
   requireSysadmin(context);
   const { database } = context;
   const cdc = CdcDatabase.of(database);
-  if (!cdc.enabled) return;
-  for (const instance of cdc.instances()) dropInstance(context, cdc, instance);
+  if (!cdc.enabled) {
+    notice(sink, 22901, database.name);
+    return;
+  }
+  dropInstances(context, cdc, cdc.instances());
   const metadata = [...database.tables.values()].filter((table) => table.schema === "cdc");
   cdc.dropJobs();
   database.log.length = 0;
@@ -104,8 +109,8 @@ export function installHooks(cdc: CdcDatabase): void {
       snapshot: { seq: Number.MAX_SAFE_INTEGER, transaction: session.currentTransaction },
       now: () => database.engine.now(),
     };
-    for (const instance of cdc.instances())
-      if (instance.sourceObjectId === table.objectId) dropInstance(context, cdc, instance);
+    const own = cdc.instances().filter((instance) => instance.sourceObjectId === table.objectId);
+    if (own.length > 0) dropInstances(context, cdc, own);
   });
 }
 

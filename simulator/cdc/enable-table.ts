@@ -2,17 +2,19 @@
  * sys.sp_cdc_enable_table and sys.sp_cdc_disable_table.
  * https://learn.microsoft.com/sql/relational-databases/system-stored-procedures/sys-sp-cdc-enable-table-transact-sql
  */
+import { configuration } from "../catalog/databases.ts";
 import { type Column, type Index, lsnToBuffer } from "../engine/database.ts";
 import type { EngineContext } from "../engine/engine.ts";
 import type { ResultSink } from "../engine/session.ts";
 import type { Database } from "../engine/storage.ts";
 import type { Table } from "../engine/table.ts";
 import type { SystemTransaction } from "../engine/transactions.ts";
-import { requireEnabled, requireOwner, write } from "./access.ts";
+import { requireOwnerWhereEnabled, write } from "./access.ts";
 import { CAPTURE_DEFAULTS, type CdcDatabase, CLEANUP_DEFAULTS } from "./cdc-database.ts";
 import { parseColumnList } from "./column-list.ts";
-import { cdcError } from "./errors.ts";
-import type { CaptureInstance, CdcTables } from "./instances.ts";
+import { cdcError, notice } from "./errors.ts";
+import { type CaptureInstance, type CdcTables, CHANGE_TABLE } from "./instances.ts";
+import { type JobType, jobName } from "./job-settings.ts";
 import { changeTable } from "./metadata-tables.ts";
 import { allChangesFunction, netChangesFunction } from "./query-functions.ts";
 import { toDatetime } from "./server-time.ts";
@@ -28,13 +30,17 @@ export interface EnableTable {
   capturedColumnList: string | null;
   filegroupName: string | null;
   allowPartitionSwitch: boolean | null;
+  extendedDdlHandling: boolean | null;
 }
+
+/** Of an index that net changes go by. */
+const MOST_KEY_COLUMNS = 14;
 
 const RESERVED = ["__$start_lsn", "__$end_lsn", "__$seqval", "__$operation", "__$update_mask"];
 
 export function enableTable(context: EngineContext, request: EnableTable, sink: ResultSink): void {
-  const { cdc, tables } = requireEnabled(context);
-  requireOwner(context);
+  const { cdc, tables } = requireOwnerWhereEnabled(context);
+  if (request.extendedDdlHandling) throw cdcError(22874);
   const { database } = context;
   const source = sourceTable(database, request);
   const instances = cdc.instances();
@@ -44,20 +50,22 @@ export function enableTable(context: EngineContext, request: EnableTable, sink: 
   const key = keyIndex(request, source);
   const net = request.supportsNetChanges ?? key !== undefined;
   if (net && !key) throw cdcError(22939);
+  if (net && key!.columns.length > MOST_KEY_COLUMNS) throw cdcError(22865, key!.name, source.schema, source.name);
   const columns = capturedColumns(request, source, key);
   if (request.filegroupName !== null && request.filegroupName.toUpperCase() !== "PRIMARY")
     throw cdcError(22973, request.filegroupName, database.name);
   const role = gatingRole(context, request.roleName);
-  const firstOfAll = instances.length === 0;
 
   hold(context, cdc);
-  const created = write(context, (system) => {
+  write(context, (system) => {
     const shape = changeTable(name, columns, {
       commandId: cdc.commandId,
       netChangesKey: net ? key!.columns.map(({ column }) => source.columns[column]!.name) : [],
     });
     const table = database.createTable({ schema: "cdc", ...shape, msShipped: true, createDate: context.now() });
-    describe(system, tables, { table, source, name, columns, key, net, role, firstOfAll, request, context });
+    const startLsn = ownLsn(database);
+    describe(system, tables, { table, source, name, columns, key, net, role, startLsn, request, context });
+    cdc.capture.newInstances.set(table.objectId, startLsn);
     const wasTracked = source.trackedByCdc;
     source.trackedByCdc = true;
     database.engine.schemaVersion++;
@@ -66,20 +74,20 @@ export function enableTable(context: EngineContext, request: EnableTable, sink: 
       source.trackedByCdc = wasTracked;
       database.removeTable(table);
       unregisterQueryFunctions(database, name);
+      cdc.capture.newInstances.delete(table.objectId);
     });
-    return table;
   });
-  if (!firstOfAll) cdc.capture.newInstances.set(created.objectId, database.lsn.current);
-  if (request.allowPartitionSwitch === false) warn(sink, 22857, NOT_PARTITIONED);
+  if (request.allowPartitionSwitch === false) notice(sink, 22857);
+  if (net && configuration(context.engine, "clr enabled") === 0) notice(sink, 22969);
   startJobs(cdc, sink);
   cdc.nudge();
 }
 
-const NOT_PARTITIONED =
-  "Warning: The @allow_partition_switch parameter must be 1 for tables that are not partitioned. The explicit setting of the parameter to 0 was ignored. Refer to books online for more information about partition switching behavior when using Change Data Capture.";
-
-function warn(sink: ResultSink, number: number, message: string): void {
-  sink.message({ number, state: 1, severity: 10, message, line: 1 });
+/** A log record of its own: where the validity of an instance begins, and of no other. */
+function ownLsn(database: Database): bigint {
+  const lsn = database.lsn.append(84);
+  database.lsn.flush();
+  return lsn;
 }
 
 /** Until the enabling is committed, capture waits: it does not see the instance yet, which is valid from here on. */
@@ -161,21 +169,24 @@ interface Description {
   key: Index | undefined;
   net: boolean;
   role: string | null;
-  firstOfAll: boolean;
+  startLsn: bigint;
   request: EnableTable;
   context: EngineContext;
 }
 
-/** The first instance of a database is valid at once, a later one when capture has come to it (its start_lsn is NULL until then). */
+/**
+ * start_lsn is there at once, with every instance. Materialize measured it so on SQL Server:
+ * https://github.com/MaterializeInc/materialize/pull/33184
+ */
 function describe(system: SystemTransaction, tables: CdcTables, description: Description): void {
   const { table, source, columns, key, context } = description;
-  const { engine, database } = context;
+  const { engine } = context;
   system.insert(tables.changeTables, [
     table.objectId,
     0,
     source.objectId,
     description.name,
-    description.firstOfAll ? lsnToBuffer(database.lsn.current) : null,
+    lsnToBuffer(description.startLsn),
     null,
     description.net,
     null,
@@ -205,18 +216,17 @@ function describe(system: SystemTransaction, tables: CdcTables, description: Des
 }
 
 function startJobs(cdc: CdcDatabase, sink: ResultSink): void {
-  const { name } = cdc.database;
-  const started = (job: string) => warn(sink, 14243, `Job '${job}' started successfully.`);
+  const started = (type: JobType) => notice(sink, 14243, jobName(cdc, type));
   if (!cdc.captureJob) {
     cdc.addCaptureJob({ ...CAPTURE_DEFAULTS });
     if (cdc.startCapture) {
       cdc.start();
-      started(`cdc.${name}_capture`);
+      started("capture");
     }
   }
   if (!cdc.cleanupJob) {
     cdc.addCleanupJob({ ...CLEANUP_DEFAULTS });
-    started(`cdc.${name}_cleanup`);
+    started("cleanup");
   }
 }
 
@@ -227,8 +237,7 @@ export function disableTable(
   context: EngineContext,
   request: { sourceSchema: string; sourceName: string; captureInstance: string },
 ): void {
-  const { cdc } = requireEnabled(context);
-  requireOwner(context);
+  const { cdc } = requireOwnerWhereEnabled(context);
   const { sourceSchema, sourceName, captureInstance } = request;
   const source = context.database.findTable(sourceSchema, sourceName);
   if (!source) throw cdcError(22931, sourceSchema, sourceName);
@@ -239,8 +248,20 @@ export function disableTable(
     .filter((instance) => instance.sourceObjectId === source.objectId)
     .filter((instance) => all || instance.name.toLowerCase() === captureInstance.toLowerCase());
   if (found.length === 0) throw cdcError(22960, captureInstance, sourceSchema, sourceName);
-  for (const instance of found) dropInstance(context, cdc, instance);
-  if (cdc.instances().length === 0) cdc.dropJobs();
+  dropInstances(context, cdc, found);
+}
+
+/** With the last instance of a database its jobs go, and all of cdc.lsn_time_mapping. */
+export function dropInstances(context: EngineContext, cdc: CdcDatabase, instances: CaptureInstance[]): void {
+  for (const instance of instances) dropInstance(context, cdc, instance);
+  const { tables } = cdc;
+  if (!tables) return;
+  write(context, (system) => {
+    for (const _ of tables.changeTables.entries(system.snapshot)) return;
+    for (const { entry } of [...tables.lsnTimeMapping.entries(system.snapshot)])
+      system.delete(tables.lsnTimeMapping, entry);
+    system.onRollback(cdc.dropJobs());
+  });
 }
 
 /** Takes an instance's change table, functions and descriptions away. */
@@ -255,8 +276,7 @@ export function dropInstance(context: EngineContext, cdc: CdcDatabase, instance:
     for (const { entry, row } of [...tables.ddlHistory.entries(system.snapshot)])
       if (row[1] === instance.objectId) system.delete(tables.ddlHistory, entry);
     const source = database.tables.get(instance.sourceObjectId);
-    const others = cdc.instances().some((other) => isSibling(instance, other));
-    if (source) source.trackedByCdc = others;
+    if (source) source.trackedByCdc = hasInstance(system, tables, source);
     database.removeTable(instance.changeTable);
     unregisterQueryFunctions(database, instance.name);
     system.onRollback(() => {
@@ -268,8 +288,10 @@ export function dropInstance(context: EngineContext, cdc: CdcDatabase, instance:
   cdc.capture.newInstances.delete(instance.objectId);
 }
 
-function isSibling(instance: CaptureInstance, other: CaptureInstance): boolean {
-  return other.sourceObjectId === instance.sourceObjectId && other.objectId !== instance.objectId;
+function hasInstance(system: SystemTransaction, tables: CdcTables, source: Table): boolean {
+  for (const row of tables.changeTables.rows(system.snapshot))
+    if (row[CHANGE_TABLE.sourceObjectId] === source.objectId) return true;
+  return false;
 }
 
 export function registerQueryFunctions(database: Database, instance: string, net: boolean): void {

@@ -2,7 +2,7 @@
  * Errors of change data capture with SQL Server's texts:
  * https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors-22000-to-22999
  */
-import { SqlError } from "../engine/session.ts";
+import { type ResultSink, SqlError } from "../engine/session.ts";
 
 const TEXTS = {
   22838:
@@ -11,6 +11,11 @@ const TEXTS = {
     "The threshold value specified for the Change Data Capture cleanup process must be greater than 0. When creating or modifying the cleanup job, specify a positive threshold value. If this error is encountered when executing the sys.sp_cdc_cleanup_change_table stored procedure, reset the threshold value associated with the job to a non-negative value by using the sp_cdc_change_job stored procedure.",
   22901:
     "The database '%s' is not enabled for Change Data Capture. Ensure that the correct database context is set and retry the operation. To report on the databases enabled for Change Data Capture, query the is_cdc_enabled column in the sys.databases catalog view.",
+  22854:
+    "Can not enable Change Data Capture on table '%s' or add ColumnSet column to it because CDC does not support ColumnSet.",
+  22865:
+    "The number of columns in the index '%s', used as the unique row identifier to support net changes for table '%s'.'%s', exceeds the limit of 14 columns. Set the parameter @supports_net_changes to 0 or use the @index_name parameter to identify a unique index with fewer than 15 columns as the unique row identifier and resubmit the request.",
+  22874: "Cannot set @enable_extended_ddl_handling parameter to 1 as this feature is not enabled.",
   22902: "Caller is not authorized to initiate the requested action. Sysadmin privileges are required.",
   22903:
     "Another connection with session ID %s is already running 'sp_replcmds' for Change Data Capture in the current database.",
@@ -19,7 +24,13 @@ const TEXTS = {
     "The database '%s' cannot be enabled for Change Data Capture because a database user named 'cdc' or a schema named 'cdc' already exists in the current database. These objects are required exclusively by Change Data Capture. Drop or rename the user or schema and retry the operation.",
   22907:
     "Parameter @role_name cannot be empty. Specify a value for @role_name and retry the operation. Supply null as the value if no role is to be used to gate access to captured change data.",
+  22910: "The cleanup request for database '%s' failed.  The database is not enabled for Change Data Capture.",
+  22918: "One or more columns in the list of included columns was not a captured column of the change table %s.",
+  22919:
+    "One or more columns in the list of columns needing update flags was not a captured column of the change table %s.",
   22920: "The named capture instance %s does not exist for database %s.",
+  22921:
+    "Unable to generate scripts for all capture instances that the caller is authorized to access. To generate all such scripts, the parameters @column_list and @update_flag_list must both be null or empty.'",
   22926:
     "Could not create a capture instance because the capture instance name '%s' already exists in the current database. Specify an explicit unique name for the parameter @capture_instance.",
   22927:
@@ -67,7 +78,7 @@ const TEXTS = {
   22989:
     "Could not enable Change Data Capture for database '%s'. Change data capture is not supported on system databases, or on a distribution database.",
   22990:
-    "The value specified for the parameter @pollinginterval cannot exceed 24 hours or be less than 0. Specify a polling interval (in seconds) that is less than or equal to 24 hours (86,400 seconds).",
+    "The value specified for the parameter @pollinginterval must be greater than or equal to 0 and less than 24 hours(Max: 86399 seconds). Specify a polling interval (in seconds) that is less than 24 hours (86,400 seconds).",
   22991: "The value specified for the parameter @maxtrans must be greater than 0.",
   22992:
     "The specified @job_type, %s, is not supported. The value specified for the parameter @job_type must be N'capture' to indicate a capture job, or N'cleanup' to indicate a cleanup job.",
@@ -79,16 +90,48 @@ const TEXTS = {
     "When adding or modifying the CDC cleanup job, @pollinginterval, @maxtrans, @maxscans, and @continuous may not be assigned non-null values.",
   22997:
     "The Change Data Capture '%s' job does not exist in the system table 'msdb.dbo.cdc_jobs'. Use the stored procedure 'sys.sp_cdc_add_job' to add the Change Data Capture job.",
+  22998: "The value specified for the parameter @continuous must be 0 or 1.",
   22999:
     "The value specified for the parameter @pollinginterval must be null or 0 when the stored procedure 'sys.sp_cdc_scan' is not being run in continuous mode.",
 } as const;
 
-export function cdcError(number: keyof typeof TEXTS, ...values: string[]): SqlError {
+/** Messages of severity 10: they go to the client as information, and the statement goes on. */
+const NOTICES = {
+  14243: "Job '%s' started successfully.",
+  14254: "Job '%s' stopped successfully.",
+  22857:
+    "Warning: The @allow_partition_switch parameter must be 1 for tables that are not partitioned. The explicit setting of the parameter to 0 was ignored. Refer to books online for more information about partition switching behavior when using Change Data Capture.",
+  22901: TEXTS[22901],
+  22905:
+    "Database '%s' is already enabled for Change Data Capture. Ensure that the correct database context is set, and retry the operation. To report on the databases enabled for Change Data Capture, query the is_cdc_enabled column in the sys.databases catalog view.",
+  22969:
+    "Update mask evaluation will be disabled in net_changes_function because the CLR configuration option is disabled.",
+} as const;
+
+function filled(text: string, values: string[]): string {
   let next = 0;
+  return text.replaceAll("%s", () => values[next++] ?? "");
+}
+
+/** Severity 10 goes out as 0, as RAISERROR's does. */
+export function notice(sink: ResultSink, number: keyof typeof NOTICES, ...values: string[]): void {
+  sink.message({ number, state: 1, severity: 0, message: filled(NOTICES[number], values), line: 1 });
+}
+
+/** What SQL Server Agent says to starting a job that runs, or stopping one that does not. */
+export function refusedByAgent(request: "run" | "stop", job: string, user: string): SqlError {
+  const why =
+    request === "run"
+      ? `the job is already running from a request by User ${user}`
+      : "the job is not currently running";
   return new SqlError(
-    number,
-    TEXTS[number].replaceAll("%s", () => values[next++] ?? ""),
+    22022,
+    `SQLServerAgent Error: Request to ${request} job ${job} (from User ${user}) refused because ${why}.`,
   );
+}
+
+export function cdcError(number: keyof typeof TEXTS, ...values: string[]): SqlError {
+  return new SqlError(number, filled(TEXTS[number], values));
 }
 
 /** What a range outside the validity interval looks like; the dots are part of the name that the server shows. */

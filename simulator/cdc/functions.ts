@@ -49,10 +49,13 @@ export function registerCdcFunctions(engine: Engine): void {
       const maximum = maximumLsn(mapping(context), context.snapshot);
       return maximum === null ? null : lsnToBuffer(maximum);
     }),
+    // NULL while capture has not come to the instance.
     scalar("sys.fn_cdc_get_min_lsn", "sysname", "binary(10)", (context, [name]) => {
       const instance = readable(context, name!);
       if (!instance) return NOTHING;
-      return instance.startLsn === null ? null : lsnToBuffer(instance.startLsn);
+      const maximum = maximumLsn(mapping(context), context.snapshot);
+      const reached = instance.startLsn !== null && (maximum === null || maximum >= instance.startLsn);
+      return reached ? lsnToBuffer(instance.startLsn!) : null;
     }),
     scalar("sys.fn_cdc_increment_lsn", "binary(10)", "binary(10)", (_, [value]) => {
       const lsn = lsnOf(value!);

@@ -1,18 +1,25 @@
 /**
- * The capture and cleanup jobs as SQL Server Agent's, and running a scan by hand.
+ * The capture and cleanup jobs as SQL Server Agent's, and running a scan by hand. Who calls is asked before where: SQL Server's
+ * own procedures do it in that order, as sp_helptext shows them.
  * https://learn.microsoft.com/sql/relational-databases/system-stored-procedures/sys-sp-cdc-add-job-transact-sql and its kin
  */
+import { setTimeout as delay } from "node:timers/promises";
 import { procedure, type RowObject, sendRows, view } from "../catalog/define.ts";
 import type { Engine, EngineContext } from "../engine/engine.ts";
-import type { Value } from "../engine/values.ts";
-import { requireEnabled, requireOwner } from "./access.ts";
-import type { CaptureSettings } from "./capture-job.ts";
-import { CAPTURE_DEFAULTS, CdcDatabase, CLEANUP_DEFAULTS } from "./cdc-database.ts";
-import type { CleanupSettings } from "./cleanup-job.ts";
-import { cdcError } from "./errors.ts";
+import { SqlError } from "../engine/session.ts";
+import { isOwner, requireEnabled, requireOwner, requireOwnerWhereEnabled } from "./access.ts";
+import { CdcDatabase } from "./cdc-database.ts";
+import { cdcError, notice, refusedByAgent } from "./errors.ts";
+import {
+  changedCaptureSettings,
+  cleanupSettings,
+  type JobType,
+  jobName,
+  jobType,
+  newCaptureSettings,
+  scanSettings,
+} from "./job-settings.ts";
 import { toDatetime } from "./server-time.ts";
-
-type Args = Map<string, Value>;
 
 const SETTINGS = `@maxtrans int = NULL, @maxscans int = NULL, @continuous bit = NULL, @pollinginterval bigint = NULL,
   @retention bigint = NULL, @threshold bigint = NULL`;
@@ -22,80 +29,85 @@ export function registerCdcJobs(engine: Engine): void {
     procedure(
       "sys",
       "sp_cdc_add_job",
-      `@job_type nvarchar(20), @start_job bit = NULL, ${SETTINGS}, @check_for_logreader bit = NULL`,
-      (context, args) => {
-        const { cdc } = requireEnabled(context);
-        requireOwner(context);
-        if (jobType(args) === "cleanup") cdc.addCleanupJob(cleanupSettings(args, CLEANUP_DEFAULTS));
-        else {
-          cdc.addCaptureJob(captureSettings(args, CAPTURE_DEFAULTS));
-          if (args.get("@start_job") !== false) cdc.start();
-        }
+      `@job_type nvarchar(20), @start_job bit = 1, ${SETTINGS}, @check_for_logreader bit = 0`,
+      async (context, args, sink) => {
+        const { cdc } = requireOwnerWhereEnabled(context);
+        const type = jobType(args);
+        if (type === "cleanup") cdc.addCleanupJob(cleanupSettings(args));
+        else cdc.addCaptureJob(newCaptureSettings(args));
+        if (args.get("@start_job") !== true || cdc.capture.running) return 0;
+        await startJob(cdc, type);
+        notice(sink, 14243, jobName(cdc, type));
         return 0;
       },
     ),
-    procedure("sys", "sp_cdc_change_job", `@job_type nvarchar(20) = NULL, ${SETTINGS}`, (context, args) => {
-      const { cdc } = requireEnabled(context);
-      requireOwner(context);
-      if (jobType(args) === "cleanup") {
-        const job = cdc.cleanupJob ?? missing("cleanup");
-        job.settings = cleanupSettings(args, job.settings);
-      } else {
-        const job = cdc.captureJob ?? missing("capture");
-        job.settings = captureSettings(args, job.settings);
-        const interval = args.get("@pollinginterval");
-        if (typeof interval === "bigint") cdc.capture.interval = Number(interval) * 1000;
+    procedure("sys", "sp_cdc_change_job", `@job_type nvarchar(20) = N'capture', ${SETTINGS}`, (context, args) => {
+      const { cdc } = requireOwnerWhereEnabled(context);
+      const type = jobType(args);
+      requireJob(cdc, type);
+      if (type === "cleanup") cdc.cleanupJob!.settings = cleanupSettings(args, cdc.cleanupJob!.settings);
+      else {
+        const job = cdc.captureJob!;
+        job.settings = changedCaptureSettings(args, job.settings);
+        if (args.get("@pollinginterval") !== null) cdc.capture.interval = job.settings.pollingInterval * 1000;
       }
       return 0;
     }),
     procedure("sys", "sp_cdc_drop_job", "@job_type nvarchar(20)", (context, args) => {
-      const { cdc } = requireEnabled(context);
       requireOwner(context);
-      if (jobType(args) === "cleanup") {
-        if (!cdc.cleanupJob) missing("cleanup");
-        cdc.cleanupJob = null;
-      } else {
-        if (!cdc.captureJob) missing("capture");
+      const cdc = CdcDatabase.of(context.database);
+      const type = jobType(args);
+      requireJob(cdc, type);
+      if (type === "cleanup") cdc.cleanupJob = null;
+      else {
         cdc.capture.stop();
         cdc.captureJob = null;
       }
       return 0;
     }),
-    procedure("sys", "sp_cdc_start_job", "@job_type nvarchar(20) = NULL", async (context, args) => {
-      const { cdc } = requireEnabled(context);
-      requireOwner(context);
-      if (jobType(args) === "cleanup") {
-        if (!cdc.cleanupJob) missing("cleanup");
-        await cdc.runCleanup();
-      } else {
-        if (!cdc.captureJob) missing("capture");
-        cdc.start();
-      }
+    procedure("sys", "sp_cdc_start_job", "@job_type nvarchar(20) = N'capture'", async (context, args, sink) => {
+      const { cdc } = requireOwnerWhereEnabled(context);
+      const type = jobType(args);
+      requireJob(cdc, type);
+      if (type === "capture" && cdc.capture.running)
+        throw refusedByAgent("run", jobName(cdc, type), context.session.login.name);
+      await startJob(cdc, type);
+      notice(sink, 14243, jobName(cdc, type));
       return 0;
     }),
-    procedure("sys", "sp_cdc_stop_job", "@job_type nvarchar(20) = NULL", (context, args) => {
-      const { cdc } = requireEnabled(context);
-      requireOwner(context);
-      if (jobType(args) === "capture") cdc.stop();
+    procedure("sys", "sp_cdc_stop_job", "@job_type nvarchar(20) = N'capture'", (context, args, sink) => {
+      const { cdc } = requireOwnerWhereEnabled(context);
+      const type = jobType(args);
+      requireJob(cdc, type);
+      if (type === "cleanup" || !cdc.capture.running)
+        throw refusedByAgent("stop", jobName(cdc, type), context.session.login.name);
+      cdc.stop();
+      notice(sink, 14254, jobName(cdc, type));
       return 0;
     }),
     procedure("sys", "sp_cdc_help_jobs", "", async (context, _, sink) => {
-      const { cdc } = requireEnabled(context);
-      requireOwner(context);
+      const { cdc } = requireOwnerWhereEnabled(context);
       await sendRows(sink, HELP_JOBS, [...jobRows(cdc)]);
       return 0;
     }),
     procedure(
       "sys",
       "sp_cdc_scan",
-      "@maxtrans int = NULL, @maxscans int = NULL, @continuous tinyint = NULL, @pollinginterval bigint = NULL, @is_from_job int = NULL",
-      (context, args) => {
+      `@maxtrans int = 500, @maxscans int = 10, @continuous tinyint = 0, @pollinginterval bigint = 0,
+       @is_from_job int = 0`,
+      async (context, args, _, signal) => {
+        if (!isOwner(context))
+          throw new SqlError(
+            21050,
+            "Only members of the sysadmin fixed server role or db_owner fixed database role can perform this operation.",
+          );
         const { cdc } = requireEnabled(context);
-        requireOwner(context);
-        if (args.get("@pollinginterval") && args.get("@continuous") !== 1) throw cdcError(22999);
-        cdc.capture.run(
-          captureSettings(new Map([...args].filter(([name]) => name.startsWith("@max"))), CAPTURE_DEFAULTS),
-        );
+        const settings = scanSettings(args);
+        cdc.capture.run(settings);
+        while (settings.continuous && !signal.aborted) {
+          await delay(settings.pollingInterval * 1000, undefined, { signal }).catch(() => {});
+          if (!signal.aborted) cdc.capture.run(settings);
+        }
         return 0;
       },
     ),
@@ -112,37 +124,13 @@ export function registerCdcJobs(engine: Engine): void {
   msdb.systemObjects.registerView(view("dbo", "sysjobs", SYSJOBS, agentJobs));
 }
 
-function missing(type: string): never {
-  throw cdcError(22997, type);
+function requireJob(cdc: CdcDatabase, type: JobType): void {
+  if (!(type === "capture" ? cdc.captureJob : cdc.cleanupJob)) throw cdcError(22997, type);
 }
 
-function jobType(args: Args): "capture" | "cleanup" {
-  const type = args.get("@job_type") ?? "capture";
-  if (type === "capture" || type === "cleanup") return type;
-  throw cdcError(22992, String(type));
-}
-
-function captureSettings(args: Args, now: CaptureSettings): CaptureSettings {
-  if (args.get("@retention") != null) throw cdcError(22995);
-  const maxTransactions = (args.get("@maxtrans") as number | null | undefined) ?? now.maxTransactions;
-  const maxScans = (args.get("@maxscans") as number | null | undefined) ?? now.maxScans;
-  const interval = args.get("@pollinginterval");
-  const pollingInterval = typeof interval === "bigint" ? Number(interval) : now.pollingInterval;
-  if (maxTransactions <= 0) throw cdcError(22991);
-  if (maxScans <= 0) throw cdcError(22970);
-  if (pollingInterval < 0 || pollingInterval > 86_400) throw cdcError(22990);
-  const continuous = (args.get("@continuous") as boolean | null | undefined) ?? now.continuous;
-  return { maxTransactions, maxScans, continuous, pollingInterval };
-}
-
-function cleanupSettings(args: Args, now: CleanupSettings): CleanupSettings {
-  for (const name of ["@pollinginterval", "@maxtrans", "@maxscans", "@continuous"])
-    if (args.get(name) != null) throw cdcError(22996);
-  const retention = Number(args.get("@retention") ?? now.retention);
-  const threshold = Number(args.get("@threshold") ?? now.threshold);
-  if (retention <= 0 || retention > 52_594_800) throw cdcError(22994);
-  if (threshold <= 0) throw cdcError(22850);
-  return { retention, threshold };
+async function startJob(cdc: CdcDatabase, type: JobType): Promise<void> {
+  if (type === "cleanup") await cdc.runCleanup();
+  else cdc.start();
 }
 
 const HELP_JOBS = `job_id uniqueidentifier, job_type nvarchar(20), job_name sysname, maxtrans int, maxscans int, continuous bit,

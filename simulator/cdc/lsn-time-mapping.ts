@@ -12,6 +12,11 @@ export function transactionIdBytes(id: bigint): Buffer {
   return Buffer.from(id.toString(16).padStart(12, "0"), "hex");
 }
 
+/** For an LSN that belongs to no transaction. */
+export function entryWithoutTransaction(lsn: bigint, time: Temporal): Row {
+  return [lsnToBuffer(lsn), time, time, Buffer.alloc(1), Buffer.alloc(10)];
+}
+
 function edge(mapping: Table, snapshot: Snapshot, descending: boolean): Row | undefined {
   for (const row of mapping.rows(snapshot, { index: mapping.clusteredIndex!, descending })) return row;
   return undefined;

@@ -4,17 +4,15 @@
  */
 import { procedure, type RowObject, sendRows } from "../catalog/define.ts";
 import type { Column } from "../engine/database.ts";
-import { lsnFromBuffer, lsnToBuffer } from "../engine/database.ts";
+import { lsnToBuffer } from "../engine/database.ts";
 import type { Engine, EngineContext } from "../engine/engine.ts";
 import type { Value } from "../engine/values.ts";
-import { isOwner, mayRead, requireEnabled, requireOwner } from "./access.ts";
-import { CLEANUP_DEFAULTS } from "./cdc-database.ts";
-import { cleanUp } from "./cleanup-job.ts";
+import { isOwner, mayRead, requireEnabled } from "./access.ts";
+import { cleanUpChangeTable } from "./cleanup-procedure.ts";
 import { disableDatabase, enableDatabase } from "./enable-database.ts";
 import { disableTable, enableTable } from "./enable-table.ts";
 import { cdcError } from "./errors.ts";
 import type { CaptureInstance } from "./instances.ts";
-import { entryOf, maximumLsn, smallestWithTimeOf } from "./lsn-time-mapping.ts";
 import { LEADING_COLUMNS } from "./metadata-tables.ts";
 
 type Args = Map<string, Value>;
@@ -31,12 +29,12 @@ function flag(args: Args, name: string): boolean | null {
 
 export function registerCdcProcedures(engine: Engine): void {
   const procedures = [
-    procedure("sys", "sp_cdc_enable_db", "@fCreateCDCUserImplicit bit = NULL", (context) => {
-      enableDatabase(context);
+    procedure("sys", "sp_cdc_enable_db", "@fCreateCDCUserImplicit bit = NULL", (context, _, sink) => {
+      enableDatabase(context, sink);
       return 0;
     }),
-    procedure("sys", "sp_cdc_disable_db", "", (context) => {
-      disableDatabase(context);
+    procedure("sys", "sp_cdc_disable_db", "", (context, _, sink) => {
+      disableDatabase(context, sink);
       return 0;
     }),
     procedure(
@@ -44,7 +42,8 @@ export function registerCdcProcedures(engine: Engine): void {
       "sp_cdc_enable_table",
       `@source_schema sysname, @source_name sysname, @capture_instance sysname = NULL, @supports_net_changes bit = NULL,
        @role_name sysname, @index_name sysname = NULL, @captured_column_list nvarchar(max) = NULL,
-       @filegroup_name sysname = NULL, @allow_partition_switch bit = NULL`,
+       @filegroup_name sysname = NULL, @allow_partition_switch bit = NULL,
+       @enable_extended_ddl_handling bit = 0`,
       (context, args, sink) => {
         const request = {
           sourceSchema: text(args, "@source_schema") ?? "",
@@ -56,6 +55,7 @@ export function registerCdcProcedures(engine: Engine): void {
           capturedColumnList: text(args, "@captured_column_list"),
           filegroupName: text(args, "@filegroup_name"),
           allowPartitionSwitch: flag(args, "@allow_partition_switch"),
+          extendedDdlHandling: flag(args, "@enable_extended_ddl_handling"),
         };
         enableTable(context, request, sink);
         return 0;
@@ -93,9 +93,10 @@ export function registerCdcProcedures(engine: Engine): void {
     procedure(
       "sys",
       "sp_cdc_cleanup_change_table",
-      "@capture_instance sysname, @low_water_mark binary(10), @threshold bigint = NULL, @fCleanupFailed bit = NULL OUTPUT",
+      `@capture_instance sysname, @low_water_mark binary(10), @threshold bigint = 5000,
+       @fCleanupFailed bit = 0 OUTPUT`,
       async (context, args) => {
-        await cleanupChangeTable(context, args);
+        await cleanUpChangeTable(context, args);
         args.set("@fcleanupfailed", false);
         return 0;
       },
@@ -209,35 +210,4 @@ function* ddlHistory(context: EngineContext, instance: CaptureInstance): Generat
       ddl_lsn: lsn!,
       ddl_time: time!,
     };
-}
-
-/** https://learn.microsoft.com/sql/relational-databases/system-stored-procedures/sys-sp-cdc-cleanup-change-table-transact-sql */
-async function cleanupChangeTable(context: EngineContext, args: Args): Promise<void> {
-  const { cdc, tables } = requireEnabled(context);
-  requireOwner(context);
-  const { database, snapshot } = context;
-  const name = text(args, "@capture_instance") ?? "";
-  const instance = cdc.instances().find((one) => one.name.toLowerCase() === name.toLowerCase());
-  if (!instance) throw cdcError(22920, name, database.name);
-  const threshold = args.get("@threshold");
-  if (typeof threshold === "bigint" && threshold <= 0n) throw cdcError(22850);
-  const request = {
-    retention: CLEANUP_DEFAULTS.retention,
-    threshold: typeof threshold === "bigint" ? Number(threshold) : CLEANUP_DEFAULTS.threshold,
-    captureInstance: instance.name,
-  };
-  const given = args.get("@low_water_mark");
-  if (!Buffer.isBuffer(given)) {
-    await cleanUp(database, { ...request, lowWatermark: instance.startLsn ?? 0n });
-    return;
-  }
-  const lsn = lsnFromBuffer(given);
-  const shown = (value: bigint | null) =>
-    value === null ? "NULL" : `0x${lsnToBuffer(value).toString("hex").toUpperCase()}`;
-  const maximum = maximumLsn(tables.lsnTimeMapping, snapshot);
-  if (instance.startLsn === null || maximum === null || lsn < instance.startLsn || lsn > maximum)
-    throw cdcError(22957, shown(lsn), instance.name, shown(instance.startLsn), shown(maximum));
-  const entry = entryOf(tables.lsnTimeMapping, snapshot, lsn);
-  if (!entry) throw cdcError(22964, shown(lsn));
-  await cleanUp(database, { ...request, lowWatermark: smallestWithTimeOf(tables.lsnTimeMapping, snapshot, entry) });
 }

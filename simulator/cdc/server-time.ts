@@ -16,3 +16,9 @@ export function minutesBefore(datetime: Temporal, minutes: number): Temporal {
 export function compareTimes(a: Temporal, b: Temporal): number {
   return a.days - b.days || a.ticks - b.ticks;
 }
+
+/** As DATEDIFF(second, …) counts: boundaries of seconds crossed. */
+export function secondsBetween(from: Temporal, to: Temporal): number {
+  const second = ({ days, ticks }: Temporal) => days * 86_400 + Math.floor(ticks / 10_000_000);
+  return second(to) - second(from);
+}

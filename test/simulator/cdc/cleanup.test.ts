@@ -6,6 +6,7 @@ import { column, createTable, type Fixture, fixture, Work } from "./engine-fixtu
 
 const INT = { id: "int" } as const;
 const MINUTE = 60_000;
+const enable = { source_schema: "dbo", source_name: "t", role_name: null };
 
 /** Ten changes, a minute apart. */
 async function tenMinutes(): Promise<{ f: Fixture; lsns: Buffer[] }> {
@@ -13,7 +14,7 @@ async function tenMinutes(): Promise<{ f: Fixture; lsns: Buffer[] }> {
   const f = fixture({ captureInterval: "immediate", clock: () => new Date(now) });
   const table = createTable(f.database, "t", [column("id", 1, INT, false)]);
   await f.call("sp_cdc_enable_db");
-  await f.call("sp_cdc_enable_table", { source_schema: "dbo", source_name: "t", role_name: null });
+  await f.call("sp_cdc_enable_table", enable);
   for (let id = 0; id < 10; id++) {
     now += MINUTE;
     const work = new Work(f);
@@ -68,9 +69,28 @@ test("by hand, the new watermark must be the LSN of a transaction within the tim
   const clean = (low_water_mark: Buffer, capture_instance = "dbo_t") =>
     f.call("sp_cdc_cleanup_change_table", { capture_instance, low_water_mark });
   await assert.rejects(clean(lsns[3]!, "nothing"), { number: 22920 });
-  await assert.rejects(clean(Buffer.alloc(10, 255)), { number: 22957 });
+  await assert.rejects(clean(Buffer.alloc(10, 255)), { number: 22964 });
   await assert.rejects(clean(f.fn("fn_cdc_increment_lsn", lsns[3]!) as Buffer), { number: 22964 });
   await clean(lsns[3]!);
   assert.equal(f.changes("dbo_t").length, 7);
-  await assert.rejects(clean(lsns[2]!), { number: 22957 });
+  await assert.rejects(clean(lsns[2]!), { number: 22964 }, "its entry is gone");
+});
+
+// https://learn.microsoft.com/sql/relational-databases/system-stored-procedures/sys-sp-cdc-cleanup-change-table-transact-sql
+test("a watermark below the instance's own is outside its timeline, even where the entry is still there", async () => {
+  const { f, lsns } = await tenMinutes();
+  await f.call("sp_cdc_enable_table", { ...enable, capture_instance: "late" });
+  f.cdc.run();
+  const clean = f.call("sp_cdc_cleanup_change_table", { capture_instance: "late", low_water_mark: lsns[3]! });
+  await assert.rejects(clean, { number: 22957 });
+});
+
+test("without a low water mark the instance keeps its own, and what lies below is deleted", async () => {
+  const { f, lsns } = await tenMinutes();
+  const clean = (low_water_mark: Buffer | null, threshold: bigint | null = null) =>
+    f.call("sp_cdc_cleanup_change_table", { capture_instance: "DBO_T", low_water_mark, threshold });
+  await clean(lsns[3]!);
+  await clean(null);
+  assert.equal(f.changes("dbo_t").length, 7);
+  await assert.rejects(clean(null, 0n), { number: 22850 });
 });

@@ -8,9 +8,11 @@ import { type QueryResult, SqlServerSimulator } from "../../../simulator/index.t
 import { splitOnGo } from "../../../simulator/sql/go-splitter.ts";
 
 let simulator: SqlServerSimulator;
+let daysLater = 0;
 
 before(async () => {
-  simulator = await SqlServerSimulator.start({ databases: ["MyDB"], captureInterval: "immediate", seed: 1 });
+  const clock = () => new Date(Date.now() + daysLater * 86_400_000);
+  simulator = await SqlServerSimulator.start({ databases: ["MyDB"], captureInterval: "immediate", seed: 1, clock });
   await run(`
 CREATE TABLE dbo.MyTable (ID int NOT NULL PRIMARY KEY, Name nvarchar(50) NULL)
 GO
@@ -97,7 +99,8 @@ GO
 });
 
 // https://learn.microsoft.com/sql/relational-databases/system-functions/cdc-fn-cdc-get-net-changes-capture-instance-transact-sql
-test("the net changes of a time interval", async () => {
+test("the net changes of a time interval, which begins after the table was enabled", async () => {
+  daysLater = 2;
   await run("INSERT INTO HumanResources.Department (Name, GroupName) VALUES (N'Tools', N'Inventory Management')");
   const { rows } = await run(`
 USE MyDB;
