@@ -179,7 +179,7 @@ export class Engine implements SqlEngine {
     if (!known || known.password !== login.password)
       throw new SqlError(18456, `Login failed for user '${login.user}'.`, 14, 1);
     const database = this.database(login.database || "master");
-    if (!database || !Session.mayUse(database, known))
+    if (!database || !Session.mayUse(database, known) || Session.singleUserOf(database))
       throw new SqlError(
         4060,
         `Cannot open database "${login.database}" requested by the login. The login failed.`,

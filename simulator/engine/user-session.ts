@@ -131,6 +131,12 @@ export class Session implements SqlSession {
     return login.sysadmin || database.id <= 3 || database.principals.userOfLogin(login.name) !== undefined;
   }
 
+  /** The one session that a database in SINGLE_USER mode has, if it is there. */
+  static singleUserOf(database: Database): Session | undefined {
+    if (!database.options.has("SINGLE_USER")) return undefined;
+    return [...database.engine.sessions.values()].find((session) => session.currentDatabase === database);
+  }
+
   get database(): string {
     return this.currentDatabase.name;
   }

@@ -1,5 +1,6 @@
 /** CREATE, ALTER and DROP DATABASE; USE. */
 import { SqlError } from "../session.ts";
+import type { Database } from "../storage.ts";
 import { Session } from "../user-session.ts";
 import type { Kind } from "./changes.ts";
 import type { Executor } from "./executor.ts";
@@ -16,6 +17,8 @@ export async function useDatabase(executor: Executor, name: string): Promise<voi
       14,
       2,
     );
+  if (database !== session.currentDatabase && Session.singleUserOf(database))
+    throw new SqlError(924, `Database '${database.name}' is already open and can only have one user at a time.`, 14, 1);
   const from = session.currentDatabase.name;
   session.currentDatabase = database;
   sink.environment({ kind: "database", from, to: database.name });
@@ -57,12 +60,45 @@ export async function alterDatabase(executor: Executor, { name, text }: Kind<"al
       14,
       5,
     );
-  const set = /^\s*SET\s+(.*?)(?:\s+WITH\s+.*)?$/is.exec(text);
+  const set = /^\s*SET\s+(.*?)(?:\s+WITH\s+(.*))?$/is.exec(text);
   for (const option of set?.[1]?.split(",") ?? []) {
     const found = /^\s*(\w+)\s*(?:=\s*)?(.*?)\s*$/s.exec(option);
-    if (found) database.options.set(found[1]!.toUpperCase(), found[2]!);
+    if (!found) continue;
+    const key = found[1]!.toUpperCase();
+    if (EXCLUSIVE.has(key)) makeRoom(session, database, set?.[2]?.toUpperCase() ?? "");
+    const others = STATES.find((states) => states.includes(key)) ?? [];
+    for (const state of others) database.options.delete(state);
+    database.options.set(key, found[2]!);
   }
   sink.statementDone({});
+}
+
+/** Of each of these one is in force. */
+const STATES = [
+  ["SINGLE_USER", "RESTRICTED_USER", "MULTI_USER"],
+  ["READ_ONLY", "READ_WRITE"],
+  ["ONLINE", "OFFLINE", "EMERGENCY"],
+];
+
+/** Options that need the database for themselves. */
+const EXCLUSIVE = new Set(["SINGLE_USER", "OFFLINE", "READ_ONLY", "READ_WRITE", "READ_COMMITTED_SNAPSHOT"]);
+
+/**
+ * What becomes of the other sessions in a database: WITH ROLLBACK ends them, WITH NO_WAIT fails. (Without either SQL Server waits until
+ * they are gone; here they may stay.) https://learn.microsoft.com/sql/t-sql/statements/alter-database-transact-sql-set-options
+ */
+function makeRoom(session: Session, database: Database, termination: string): void {
+  const others = [...session.engine.sessions.values()].filter(
+    (other) => other !== session && other.currentDatabase === database,
+  );
+  if (termination.startsWith("ROLLBACK")) for (const other of others) other.kill();
+  else if (termination.startsWith("NO_WAIT") && others.length > 0)
+    throw new SqlError(
+      5070,
+      `Database state cannot be changed while other users are using the database '${database.name}'`,
+      16,
+      2,
+    );
 }
 
 export function dropDatabases(executor: Executor, statement: Kind<"drop">): void {

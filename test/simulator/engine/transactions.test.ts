@@ -233,6 +233,20 @@ describe("transactions", () => {
   });
 });
 
+// https://learn.microsoft.com/sql/t-sql/statements/alter-database-transact-sql-set-options
+test("SINGLE_USER WITH ROLLBACK IMMEDIATE ends the other sessions of a database, and keeps new ones out", async () => {
+  await a.run("CREATE DATABASE crowded; USE crowded; CREATE TABLE t (a int); BEGIN TRAN; INSERT t VALUES (1)");
+  assert.equal(await b.error("DROP DATABASE crowded"), 3702);
+  assert.equal(await b.error("ALTER DATABASE crowded SET SINGLE_USER WITH NO_WAIT"), 5070);
+  await b.run("ALTER DATABASE crowded SET SINGLE_USER WITH ROLLBACK IMMEDIATE; USE crowded");
+  assert.deepEqual(await b.rows("SELECT COUNT(*) FROM t"), [[0]]);
+  const c = await another();
+  assert.equal(await c.error("USE crowded"), 924);
+  await b.run("ALTER DATABASE crowded SET MULTI_USER");
+  await c.run("USE crowded; USE master");
+  await b.run("USE master; DROP DATABASE crowded");
+});
+
 describe("application locks", () => {
   test("are granted, waited for, timed out and released", async () => {
     const lock = (timeout: number) =>
