@@ -1,6 +1,8 @@
 /** Conditions as closures over three values: true, false and null for UNKNOWN. */
 import type { Cond, Expr, Query } from "../../sql/ast.ts";
 import { collationOf } from "../collations.ts";
+import type { Row } from "../database.ts";
+import type { Plan } from "../query/plan.ts";
 import { compileQuery } from "../query/query.ts";
 import { PAUSE } from "../run.ts";
 import { SqlError } from "../session.ts";
@@ -209,8 +211,12 @@ function inConstants(operand: Compiled, list: Compiled[]): Condition {
   };
 }
 
-/** All values of a one-column query: for IN and the quantifiers. */
-function inQuery(operand: Compiled, query: Query, scope: Scope, compiler: Compiler): Condition {
+/** A one-column query that IN and the quantifiers hold a value against: `item` is its value in the row told last. */
+function candidates(
+  query: Query,
+  scope: Scope,
+  compiler: Compiler,
+): { plan: Plan; item: Compiled; at: (row: Row) => void } {
   const plan = compileQuery(query, scope, compiler);
   if (plan.columns.length !== 1)
     throw new SqlError(
@@ -219,16 +225,24 @@ function inQuery(operand: Compiled, query: Query, scope: Scope, compiler: Compil
       16,
       1,
     );
-  const column = plan.columns[0]!;
+  const { type } = plan.columns[0]!;
   let current: Value = null;
-  const item: Compiled = {
-    type: column.type,
-    nullable: true,
-    evaluate: () => current,
-    ...(isText(column.type)
-      ? { collation: { name: column.type.collation ?? compiler.collation, label: "implicit" } }
-      : {}),
+  return {
+    plan,
+    item: {
+      type,
+      nullable: true,
+      evaluate: () => current,
+      ...(isText(type) ? { collation: { name: type.collation ?? compiler.collation, label: "implicit" } } : {}),
+    },
+    at: (row) => {
+      current = row[0] ?? null;
+    },
   };
+}
+
+function inQuery(operand: Compiled, query: Query, scope: Scope, compiler: Compiler): Condition {
+  const { plan, item, at } = candidates(query, scope, compiler);
   const { left, right, type, collation } = align(operand, item, "equal to");
   const keyOf = hashKeyOf(type, collation);
   const cacheKey = {};
@@ -237,7 +251,7 @@ function inQuery(operand: Compiled, query: Query, scope: Scope, compiler: Compil
     let hasNull = false;
     for (const row of plan.open(frame, frame.run)) {
       if (row === PAUSE) continue;
-      current = row[0]!;
+      at(row);
       const value = right.evaluate(frame);
       if (value === null) hasNull = true;
       else keys.add(keyOf(value));
@@ -248,7 +262,7 @@ function inQuery(operand: Compiled, query: Query, scope: Scope, compiler: Compil
     let unknown = false;
     for (const row of plan.open(frame, frame.run)) {
       if (row === PAUSE) continue;
-      current = row[0]!;
+      at(row);
       const other = right.evaluate(frame);
       if (other === null) unknown = true;
       else if (keyOf(other) === keyOf(value)) return true;
@@ -271,25 +285,15 @@ function inQuery(operand: Compiled, query: Query, scope: Scope, compiler: Compil
 }
 
 function quantified(cond: Cond & { kind: "quantified" }, scope: Scope, compiler: Compiler): Condition {
-  const plan = compileQuery(cond.query, scope, compiler);
+  const { plan, item, at } = candidates(cond.query, scope, compiler);
   const operand = compiler.expression(cond.left, scope);
-  const column = plan.columns[0]!;
-  let current: Value = null;
-  const item: Compiled = {
-    type: column.type,
-    nullable: true,
-    evaluate: () => current,
-    ...(isText(column.type)
-      ? { collation: { name: column.type.collation ?? compiler.collation, label: "implicit" } }
-      : {}),
-  };
   const test = comparison(cond.op, operand, item);
   const decisive = cond.quantifier === "any";
   return (frame) => {
     let unknown = false;
     for (const row of plan.open(frame, frame.run)) {
       if (row === PAUSE) continue;
-      current = row[0]!;
+      at(row);
       const value = test(frame);
       if (value === decisive) return decisive;
       if (value === null) unknown = true;
