@@ -225,14 +225,14 @@ export function registerInformationSchema(engine: Engine): void {
       `SPECIFIC_CATALOG nvarchar(128), SPECIFIC_SCHEMA nvarchar(128), SPECIFIC_NAME nvarchar(128)!,
        ROUTINE_CATALOG nvarchar(128), ROUTINE_SCHEMA nvarchar(128), ROUTINE_NAME nvarchar(128)!, ROUTINE_TYPE nvarchar(20)`,
       ({ database }) =>
-        [...database.procedures.values()].map((one) => ({
+        [...database.procedures.values(), ...database.functions.values()].map((one) => ({
           SPECIFIC_CATALOG: database.name,
           SPECIFIC_SCHEMA: one.schema,
           SPECIFIC_NAME: one.name,
           ROUTINE_CATALOG: database.name,
           ROUTINE_SCHEMA: one.schema,
           ROUTINE_NAME: one.name,
-          ROUTINE_TYPE: "PROCEDURE",
+          ROUTINE_TYPE: "body" in one ? "PROCEDURE" : "FUNCTION",
         })),
     ),
   ];

@@ -8,11 +8,13 @@ import { registerMetadataFunctions } from "./functions.ts";
 import { registerInformationSchema } from "./information-schema.ts";
 import { registerObjectViews } from "./objects.ts";
 import { registerPrincipalViews } from "./principals.ts";
+import { registerSequenceViews } from "./sequences.ts";
 import { registerServerProcedures } from "./server-procedures.ts";
 import { registerServerViews } from "./server-views.ts";
 
 export function installCatalog(engine: Engine): void {
   registerObjectViews(engine);
+  registerSequenceViews(engine);
   registerColumnViews(engine);
   registerConstraintViews(engine);
   registerDatabaseViews(engine);

@@ -31,8 +31,13 @@ export const TYPE_NAMES: Record<string, string> = {
   "C ": "CHECK_CONSTRAINT",
   "F ": "FOREIGN_KEY_CONSTRAINT",
   IF: "SQL_INLINE_TABLE_VALUED_FUNCTION",
+  TF: "SQL_TABLE_VALUED_FUNCTION",
+  SO: "SEQUENCE_OBJECT",
+  SN: "SYNONYM",
   FN: "SQL_SCALAR_FUNCTION",
 };
+
+const FUNCTION_TYPES = { scalar: "FN", inline: "IF", table: "TF" };
 
 /** Constraints of defaults have no id of their own: it follows from table and column. */
 export function defaultObjectId(table: Table, columnId: number): number {
@@ -62,9 +67,15 @@ export function* databaseObjects(database: Database): Generator<CatalogObject> {
   for (const [type, modules] of [
     ["V ", database.views],
     ["P ", database.procedures],
+    ["SO", database.sequences],
+    ["SN", database.synonyms],
   ] as const)
     for (const { objectId, name, schema, createDate, modifyDate, msShipped } of modules.values())
       yield { objectId, name, schema, parentId: 0, type, created: createDate, modified: modifyDate, msShipped };
+  for (const { objectId, name, schema, createDate, modifyDate, msShipped, returns } of database.functions.values()) {
+    const type = FUNCTION_TYPES[returns.kind];
+    yield { objectId, name, schema, parentId: 0, type, created: createDate, modified: modifyDate, msShipped };
+  }
   for (const { schema, name } of database.systemObjects.tableFunctions.values())
     yield {
       objectId: -systemObjectId(schema, name),
@@ -133,7 +144,7 @@ export function findObject(
   return undefined;
 }
 
-const OBJECT = `name sysname!, object_id int!, principal_id int, schema_id int!, parent_object_id int!, type char(2), type_desc nvarchar(60),
+export const OBJECT = `name sysname!, object_id int!, principal_id int, schema_id int!, parent_object_id int!, type char(2), type_desc nvarchar(60),
   create_date datetime!, modify_date datetime!, is_ms_shipped bit!, is_published bit!, is_schema_published bit!`;
 
 export function objectRow({ engine, database }: EngineContext, object: CatalogObject): RowObject {

@@ -10,7 +10,15 @@ import type { CleanupSettings } from "../cdc/cleanup-job.ts";
 import { resumeDatabase } from "../cdc/enable-database.ts";
 import type { Column, Index, LoggedTransaction, Row } from "../engine/database.ts";
 import type { Permission, Principal } from "../engine/principals.ts";
-import { Database, type Procedure, type Schema, type View } from "../engine/storage.ts";
+import type { Sequence } from "../engine/sequences.ts";
+import {
+  Database,
+  type Procedure,
+  type Schema,
+  type Synonym,
+  type UserFunction,
+  type View,
+} from "../engine/storage.ts";
 import { Table } from "../engine/table.ts";
 import { forkRecovery } from "./databases.ts";
 
@@ -29,6 +37,9 @@ export interface DatabaseSnapshot {
   readonly tables: TableSnapshot[];
   readonly views: View[];
   readonly procedures: Procedure[];
+  readonly functions: UserFunction[];
+  readonly sequences: Sequence[];
+  readonly synonyms: Synonym[];
   readonly schemas: Schema[];
   readonly principals: Principal[];
   readonly permissions: Permission[];
@@ -59,6 +70,9 @@ export function takeSnapshot(database: Database): DatabaseSnapshot {
     ),
     views: [...database.views.values()],
     procedures: [...database.procedures.values()],
+    functions: [...database.functions.values()],
+    sequences: [...database.sequences.values()].map((sequence) => ({ ...sequence })),
+    synonyms: [...database.synonyms.values()],
     schemas: [...database.schemas.values()],
     principals: [...database.principals.all.values()].map(copyPrincipal),
     permissions: database.principals.permissions.map((permission) => ({ ...permission })),
@@ -121,6 +135,9 @@ function fill(restored: Database, snapshot: DatabaseSnapshot): void {
   }
   for (const view of snapshot.views) restored.addView(view);
   for (const procedure of snapshot.procedures) restored.addProcedure(procedure);
+  for (const made of snapshot.functions) restored.addFunction(made);
+  for (const sequence of snapshot.sequences) restored.addSequence({ ...sequence });
+  for (const synonym of snapshot.synonyms) restored.addSynonym(synonym);
 }
 
 function resumeCapture(restored: Database, { cdc: state }: DatabaseSnapshot, running: boolean): void {

@@ -69,6 +69,8 @@ export class Run implements EngineContext {
   readonly signal: AbortSignal;
   /** What is computed once a statement: uncorrelated subqueries, rows of views, hash tables, by the object that asks. */
   readonly cache = new Map<object, unknown>();
+  /** Counts the rows that the statement makes: a sequence gives one number for each. */
+  row = 0;
   readonly #time: Date;
   #sliceEnd = performance.now() + SLICE_MS;
 

@@ -1,11 +1,12 @@
 /**
  * A database: its schemas, tables, views, procedures and principals, its log, and the places where the catalogue and CDC hook in.
  */
-import type { ParameterDefinition, Query, Statement } from "../sql/ast.ts";
+import type { FunctionReturns, ParameterDefinition, Query, Statement } from "../sql/ast.ts";
 import type { Column, Index, LoggedTransaction, Row, TableSchema } from "./database.ts";
 import type { Engine, EngineContext } from "./engine.ts";
 import { LogSequence } from "./log.ts";
 import { Principals } from "./principals.ts";
+import type { Sequence } from "./sequences.ts";
 import { SystemObjects } from "./system-objects.ts";
 import { Table } from "./table.ts";
 import { SystemTransaction, type Transaction } from "./transactions.ts";
@@ -43,6 +44,30 @@ export interface Procedure {
   body: Statement[];
   /** The statement that made it, as written. */
   text?: string;
+  msShipped: boolean;
+}
+
+export interface UserFunction {
+  objectId: number;
+  schema: string;
+  name: string;
+  createDate: Date;
+  modifyDate: Date;
+  parameters: ParameterDefinition[];
+  returns: FunctionReturns;
+  /** The statement that made it, as written. */
+  text?: string;
+  msShipped: boolean;
+}
+
+export interface Synonym {
+  objectId: number;
+  schema: string;
+  name: string;
+  createDate: Date;
+  modifyDate: Date;
+  /** What it stands for: its name's parts as written. */
+  target: string[];
   msShipped: boolean;
 }
 
@@ -94,6 +119,9 @@ export class Database {
   readonly tables = new Map<number, Table>();
   readonly views = new Map<number, View>();
   readonly procedures = new Map<number, Procedure>();
+  readonly functions = new Map<number, UserFunction>();
+  readonly sequences = new Map<number, Sequence>();
+  readonly synonyms = new Map<number, Synonym>();
   /** By lower-case name. */
   readonly schemas = new Map<string, Schema>();
   readonly principals: Principals;
@@ -142,7 +170,10 @@ export class Database {
     while (
       this.tables.has(this.#nextObjectId) ||
       this.views.has(this.#nextObjectId) ||
-      this.procedures.has(this.#nextObjectId)
+      this.procedures.has(this.#nextObjectId) ||
+      this.functions.has(this.#nextObjectId) ||
+      this.sequences.has(this.#nextObjectId) ||
+      this.synonyms.has(this.#nextObjectId)
     )
       this.#nextObjectId++;
     return this.#nextObjectId;
@@ -188,21 +219,36 @@ export class Database {
   }
 
   addView(view: View): void {
-    this.views.set(view.objectId, view);
-    this.#names.set(key(view.schema, view.name), view.objectId);
-    this.engine.schemaVersion++;
+    this.#add(this.views, view);
   }
 
   addProcedure(procedure: Procedure): void {
-    this.procedures.set(procedure.objectId, procedure);
-    this.#names.set(key(procedure.schema, procedure.name), procedure.objectId);
+    this.#add(this.procedures, procedure);
+  }
+
+  addFunction(made: UserFunction): void {
+    this.#add(this.functions, made);
+  }
+
+  addSequence(sequence: Sequence): void {
+    this.#add(this.sequences, sequence);
+  }
+
+  addSynonym(synonym: Synonym): void {
+    this.#add(this.synonyms, synonym);
+  }
+
+  #add<T extends Named>(objects: Map<number, T>, object: T): void {
+    objects.set(object.objectId, object);
+    this.#names.set(key(object.schema, object.name), object.objectId);
     this.engine.schemaVersion++;
   }
 
-  removeModule(module: View | Procedure): void {
-    this.views.delete(module.objectId);
-    this.procedures.delete(module.objectId);
-    this.#names.delete(key(module.schema, module.name));
+  /** Takes away any object but a table. */
+  removeObject(object: Named): void {
+    for (const objects of [this.views, this.procedures, this.functions, this.sequences, this.synonyms])
+      objects.delete(object.objectId);
+    this.#names.delete(key(object.schema, object.name));
     this.engine.schemaVersion++;
   }
 
@@ -217,11 +263,22 @@ export class Database {
   }
 
   findProcedure(schema: string, name: string): Procedure | undefined {
-    const id = this.#names.get(key(schema, name));
-    return id === undefined ? undefined : this.procedures.get(id);
+    return this.procedures.get(this.#names.get(key(schema, name)) ?? 0);
   }
 
-  /** The object id of a table, view or procedure. */
+  findFunction(schema: string, name: string): UserFunction | undefined {
+    return this.functions.get(this.#names.get(key(schema, name)) ?? 0);
+  }
+
+  findSequence(schema: string, name: string): Sequence | undefined {
+    return this.sequences.get(this.#names.get(key(schema, name)) ?? 0);
+  }
+
+  findSynonym(schema: string, name: string): Synonym | undefined {
+    return this.synonyms.get(this.#names.get(key(schema, name)) ?? 0);
+  }
+
+  /** The object id of a table, a view, a procedure and the like. */
   findObjectId(schema: string, name: string): number | undefined {
     return this.#names.get(key(schema, name));
   }
@@ -258,6 +315,8 @@ export class Database {
     for (const listener of this.#commitListeners) listener(transaction);
   }
 }
+
+type Named = Pick<View, "objectId" | "schema" | "name">;
 
 function key(schema: string, name: string): string {
   return `${schema}.${name}`.toLowerCase();

@@ -57,7 +57,8 @@ export type Expr =
   /** DATEPART, DATENAME, DATEADD, DATEDIFF, DATETRUNC …: a call whose first argument is a bare date part (lower case, "yy" stays "yy"). */
   | { kind: "datecall"; name: string; part: string; args: Expr[] }
   | { kind: "at_time_zone"; operand: Expr; zone: Expr }
-  | { kind: "next_value"; sequence: ObjectName };
+  /** NEXT VALUE FOR s [OVER (ORDER BY …)] */
+  | { kind: "next_value"; sequence: ObjectName; over?: Window };
 /** `{fn now()}`, `{d '2024-01-01'}`, `{ts '…'}`, `{t '…'}` become calls, or casts of string literals. */
 
 export interface Window {
@@ -233,6 +234,7 @@ export type Statement = { line: number } & (
         | "login"
         | "type"
         | "sequence"
+        | "synonym"
         | "trigger";
       names: ObjectName[];
       ifExists: boolean /** DROP INDEX ix ON t */;
@@ -276,6 +278,18 @@ export type Statement = { line: number } & (
       mustExist?: boolean;
       text?: string;
     }
+  | {
+      kind: "create_function";
+      name: ObjectName;
+      parameters: ParameterDefinition[];
+      returns: FunctionReturns;
+      orAlter: boolean;
+      mustExist?: boolean;
+      text?: string;
+    }
+  | { kind: "create_sequence"; name: ObjectName; type?: TypeName; options: SequenceOptions }
+  | { kind: "alter_sequence"; name: ObjectName; options: SequenceOptions }
+  | { kind: "create_synonym"; name: ObjectName; target: ObjectName }
   | {
       kind: "create_user" | "create_login" | "create_role";
       name: string /** FOR LOGIN x, WITH PASSWORD = 'y' */;
@@ -411,6 +425,30 @@ export type AlterTableAction =
   | { kind: "alter_column_masking"; column: string; mask?: string }
   /** SWITCH PARTITION, ENABLE CHANGE_TRACKING, CHECK CONSTRAINT …: raw. */
   | { kind: "other"; text: string };
+
+export type FunctionReturns =
+  /** `strict`: RETURNS NULL ON NULL INPUT. */
+  | { kind: "scalar"; type: TypeName; strict: boolean; body: Statement[] }
+  | { kind: "inline"; query: Query }
+  /** RETURNS @t TABLE (…) */
+  | {
+      kind: "table";
+      variable: string;
+      columns: ColumnDefinition[];
+      constraints: TableConstraint[];
+      body: Statement[];
+    };
+
+/** null: NO MINVALUE, NO MAXVALUE, RESTART without a value, CACHE without a size; a cache of 0 is NO CACHE. */
+export interface SequenceOptions {
+  start?: bigint;
+  restart?: bigint | null;
+  increment?: bigint;
+  minimum?: bigint | null;
+  maximum?: bigint | null;
+  cycle?: boolean;
+  cache?: number | null;
+}
 
 export interface ParameterDefinition {
   name: string;

@@ -10,8 +10,10 @@ import {
   tableElements,
 } from "./parser-columns.ts";
 import { condition } from "./parser-conditions.ts";
+import { createFunction } from "./parser-create-function.ts";
 import { commonTables, wholeQuery } from "./parser-queries.ts";
 import { createPrincipal } from "./parser-security.ts";
+import { alterSequence, createSequence, createSynonym } from "./parser-sequences.ts";
 import { parameterDefinition } from "./parser-types.ts";
 import { SqlSyntaxError, UnsupportedSyntax } from "./syntax-error.ts";
 import type { TokenReader } from "./token-reader.ts";
@@ -28,6 +30,7 @@ export function create(p: TokenReader, line: number): Statement {
     case "VIEW":
       return view(p, line, start, orAlter, false);
     case "FUNCTION":
+      return createFunction(p, line, start, orAlter, false);
     case "TRIGGER":
       return module(p, line, start);
   }
@@ -40,6 +43,10 @@ export function create(p: TokenReader, line: number): Statement {
     case "NONCLUSTERED":
     case "INDEX":
       return createIndex(p, line);
+    case "SEQUENCE":
+      return createSequence(p, line);
+    case "SYNONYM":
+      return createSynonym(p, line);
     case "SCHEMA":
       return createSchema(p, line, start);
     case "DATABASE":
@@ -68,6 +75,9 @@ export function alter(p: TokenReader, line: number): Statement {
     case "VIEW":
       return view(p, line, start, true, true);
     case "FUNCTION":
+      return createFunction(p, line, start, true, true);
+    case "SEQUENCE":
+      return alterSequence(p, line);
     case "TRIGGER":
       return module(p, line, start);
     default:
@@ -89,7 +99,7 @@ export function unsupported(p: TokenReader, line: number, start: number, words: 
 }
 
 /** Error 111: some objects are made by the only statement of a batch. */
-function onlyFirst(p: TokenReader, start: number, what: string): void {
+export function onlyFirst(p: TokenReader, start: number, what: string): void {
   if (p.tokens.findIndex((token) => token.key !== ";") === start) return;
   throw new SqlSyntaxError(111, `'${what}' must be the first statement in a query batch.`, p.tokens[start]!.line);
 }
@@ -283,7 +293,7 @@ function procedure(p: TokenReader, line: number, start: number, orAlter: boolean
   return statement;
 }
 
-/** Functions and triggers take the rest of the batch, as procedures do. */
+/** A trigger takes the rest of the batch, as procedures do. */
 function module(p: TokenReader, line: number, start: number): Statement {
   const what = `${p.tokens[start]!.key} ${p.advance().key}`;
   onlyFirst(p, start, what);

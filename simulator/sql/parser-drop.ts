@@ -20,6 +20,7 @@ const OBJECTS: ReadonlyMap<string, Droppable> = new Map([
   ["LOGIN", "login"],
   ["TYPE", "type"],
   ["SEQUENCE", "sequence"],
+  ["SYNONYM", "synonym"],
   ["TRIGGER", "trigger"],
 ]);
 

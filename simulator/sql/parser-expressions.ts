@@ -1,7 +1,7 @@
 import type { Cond, Expr } from "./ast.ts";
 import { condition, isCondition, predicate } from "./parser-conditions.ts";
 import { escapeClause } from "./parser-escapes.ts";
-import { call, functionCall, niladicFunction, reservedFunction } from "./parser-functions.ts";
+import { call, functionCall, niladicFunction, reservedFunction, window } from "./parser-functions.ts";
 import { query } from "./parser-queries.ts";
 import { UnsupportedSyntax } from "./syntax-error.ts";
 import type { TokenReader } from "./token-reader.ts";
@@ -127,7 +127,8 @@ function named(p: TokenReader): Expr {
       if (special !== undefined) return special;
     } else if (p.at("NEXT") && p.atAll("NEXT", "VALUE", "FOR")) {
       p.seek(p.pos + 3);
-      return { kind: "next_value", sequence: p.objectName() };
+      const sequence = p.objectName();
+      return p.accept("OVER") ? { kind: "next_value", sequence, over: window(p) } : { kind: "next_value", sequence };
     }
   }
   const parts = p.nameParts();

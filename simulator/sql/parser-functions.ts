@@ -112,7 +112,7 @@ export function orderBy(p: TokenReader): OrderItem[] {
 }
 
 /** https://learn.microsoft.com/sql/t-sql/queries/select-over-clause-transact-sql */
-function window(p: TokenReader): Window {
+export function window(p: TokenReader): Window {
   p.expect("(");
   const result: Window = { partitionBy: [], orderBy: [] };
   if (p.accept("PARTITION")) {

@@ -14,6 +14,7 @@ import type { Table } from "../table.ts";
 import { converter } from "../types/conversion.ts";
 import { parseDecimal } from "../types/decimals.ts";
 import { INT, isText, NULL_TYPE, resolveType, unify } from "../types/types.ts";
+import { scalarCall } from "../user-functions/calls.ts";
 import type { Session } from "../user-session.ts";
 import { Decimal, type SqlType, type Value } from "../values.ts";
 import { binary, cast, unary } from "./arithmetic.ts";
@@ -21,6 +22,7 @@ import { compileCall, compileDateCall } from "./calls.ts";
 import { mixCollations } from "./collation-rules.ts";
 import type { Compiled, Condition, Frame } from "./compiled.ts";
 import { comparison, compileCondition } from "./conditions.ts";
+import { nextValue } from "./next-value.ts";
 import type { Scope } from "./scope.ts";
 
 export class Compiler {
@@ -32,6 +34,8 @@ export class Compiler {
   readonly assigned = new Set<string>();
   /** What the statement locks before it reads: by its tables' hints, and by the isolation level. */
   readonly locks = new Map<Table, LockMode>();
+  /** The statement takes a sequence's number for every row of its own. */
+  numbersRows = false;
   /** OPTION (…), as written. */
   readonly options: string[] = [];
   /** 20 views that refer to each other in a circle, say. */
@@ -110,11 +114,13 @@ export class Compiler {
         return this.convert(this.expression(expr.operand, scope), resolveType(expr.type, 30), expr.try, style);
       }
       case "case":
-        return this.#case(expr, scope);
+        return scope.without(11741, () => this.#case(expr, scope));
       case "iif":
-        return choose(
-          [{ when: this.condition(expr.test, scope), value: this.expression(expr.then, scope) }],
-          this.expression(expr.else, scope),
+        return scope.without(11741, () =>
+          choose(
+            [{ when: this.condition(expr.test, scope), value: this.expression(expr.then, scope) }],
+            this.expression(expr.else, scope),
+          ),
         );
       case "subquery":
         return this.#subquery(expr.query, scope);
@@ -132,7 +138,7 @@ export class Compiler {
           this,
         );
       case "next_value":
-        throw unsupported("NEXT VALUE FOR");
+        return nextValue(expr, scope, this);
     }
   }
 
@@ -253,6 +259,8 @@ export class Compiler {
       const { slot } = grouping;
       return { type, nullable, evaluate: (frame) => frame.rows[slot]![index]!, ...this.#label(type) };
     }
+    const own = scalarCall(parts, expr.args, scope, this);
+    if (own) return own;
     const args = expr.args.map((arg) => this.expression(arg, scope));
     return compileCall(expr.name, args, this);
   }

@@ -5,9 +5,11 @@
 import type { CommonTable, Expr } from "../../sql/ast.ts";
 import type { Column } from "../database.ts";
 import { invalidColumn } from "../errors.ts";
+import type { Sequence } from "../sequences.ts";
 import { SqlError } from "../session.ts";
 import type { SqlType } from "../values.ts";
 import type { Compiled } from "./compiled.ts";
+import type { SequenceError } from "./next-value.ts";
 
 export interface SourceColumn {
   name: string;
@@ -49,7 +51,11 @@ export class Scope {
   /** Set while expressions of the grouped phase are compiled. */
   grouping: Grouping | null = null;
   /** Registers a window function and gives its place in the row of window values. */
-  window: ((call: Expr & { kind: "call" }) => { index: number; type: SqlType; slot: number }) | null = null;
+  window:
+    | ((call: Expr & { kind: "call" }, sequence?: Sequence) => { index: number; type: SqlType; slot: number })
+    | null = null;
+  /** Why NEXT VALUE FOR may not stand here; undefined: it may. */
+  noSequences: SequenceError | undefined;
   /** Collects the slots of this scope that an expression refers to, also from inner blocks. */
   touched: Set<number> | null = null;
   /** How many places a frame of this block has. */
@@ -60,6 +66,17 @@ export class Scope {
   constructor(outer: Scope | null, names: Names | null = null) {
     this.outer = outer;
     this.names = names;
+  }
+
+  /** Compiles where NEXT VALUE FOR may not stand. */
+  without<T>(error: SequenceError, compile: () => T): T {
+    const before = this.noSequences;
+    this.noSequences ??= error;
+    try {
+      return compile();
+    } finally {
+      this.noSequences = before;
+    }
   }
 
   add(source: Source): void {

@@ -12,6 +12,7 @@ import {
   resetConnection,
   unprepare,
 } from "./prepared.ts";
+import { sequenceGetRange } from "./sequence-range.ts";
 
 export type EngineProcedure = (caller: Caller, args: Argument[]) => Promise<number>;
 
@@ -32,4 +33,5 @@ export const engineProcedures: ReadonlyMap<string, EngineProcedure> = new Map<st
   ["sp_droprolemember", dropRoleMember],
   ["sp_rename", rename],
   ["sp_set_session_context", setSessionContext],
+  ["sp_sequence_get_range", sequenceGetRange],
 ]);

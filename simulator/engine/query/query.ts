@@ -5,6 +5,7 @@ import { unsupported } from "../errors.ts";
 import { cast } from "../expressions/arithmetic.ts";
 import { type Compiled, type Frame, newFrame } from "../expressions/compiled.ts";
 import type { Compiler } from "../expressions/compiler.ts";
+import type { SequenceError } from "../expressions/next-value.ts";
 import { type Names, Scope, type SourceColumn } from "../expressions/scope.ts";
 import { PAUSE, type Run } from "../run.ts";
 import { SqlError } from "../session.ts";
@@ -24,6 +25,8 @@ export interface QueryOptions {
   cte?: CommonTable;
   /** Its rows are to be changed: the plan says which stored rows they come from, where they do. */
   traced?: boolean;
+  /** Why no sequence's numbers may be taken in its select list. */
+  noSequences?: SequenceError;
 }
 
 export function compileQuery(query: Query, outer: Scope | null, compiler: Compiler, options: QueryOptions = {}): Plan {
@@ -91,16 +94,17 @@ function compileBody(
   outer: Scope | null,
   names: Names | null,
   compiler: Compiler,
-  { existence, traced }: QueryOptions,
+  { existence, traced, noSequences }: QueryOptions,
   tail?: Tail,
 ): Plan {
-  if (body.kind === "select") return compileSelect(body, outer, names, compiler, tail, { existence, traced });
+  if (body.kind === "select")
+    return compileSelect(body, outer, names, compiler, tail, { existence, traced, noSequences });
   if (body.kind === "nested") {
     const plan = compileQuery(body.query, outer, compiler, { names });
     return tail ? finish(plan, tail, compiler) : plan;
   }
-  const left = compileBody(body.left, outer, names, compiler, {});
-  const right = compileBody(body.right, outer, names, compiler, {});
+  const left = compileBody(body.left, outer, names, compiler, { noSequences: 11721 });
+  const right = compileBody(body.right, outer, names, compiler, { noSequences: 11721 });
   const plan = combine(body.op, left, right, compiler);
   return tail ? finish(plan, tail, compiler) : plan;
 }

@@ -7,6 +7,7 @@ import type { Row } from "../database.ts";
 import { assignOperator, cast } from "../expressions/arithmetic.ts";
 import { type Compiled, type Condition, type Frame, newFrame } from "../expressions/compiled.ts";
 import { type Compiler, expressionKey } from "../expressions/compiler.ts";
+import type { SequenceError } from "../expressions/next-value.ts";
 import { matches, type Names, Scope, type SourceColumn } from "../expressions/scope.ts";
 import { PAUSE, type Run } from "../run.ts";
 import { SqlError } from "../session.ts";
@@ -43,16 +44,18 @@ export function compileSelect(
   names: Names | null,
   compiler: Compiler,
   tail: Tail = { orderBy: [] },
-  { existence, traced }: Pick<QueryOptions, "existence" | "traced"> = {},
+  { existence, traced, noSequences }: Pick<QueryOptions, "existence" | "traced" | "noSequences"> = {},
 ): Plan {
   const scope = new Scope(outer, names);
+  scope.noSequences = outer ? 11719 : 11720;
   for (const item of core.items) if (item.kind === "assign") compiler.assigned.add(item.variable.toLowerCase());
   const from = new FromClause(core.from, scope, compiler, traced ? () => true : undefined);
   from.where(core.where);
 
   const groups = Groups.wanted(core, tail.orderBy) ? new Groups(core.groupBy, scope, compiler) : null;
   const windows = new Windows(scope, compiler);
-  scope.window = (call) => windows.register(call);
+  scope.window = (call, sequence) => windows.register(call, sequence);
+  scope.noSequences = noSequences ?? sequenceRule(core, tail, outer);
   const outputs: Output[] = [];
   const assignments: Assignment[] = [];
   for (const item of core.items) {
@@ -66,6 +69,8 @@ export function compileSelect(
       15,
       1,
     );
+  const numbered = compiler.numbersRows;
+  scope.noSequences = 11720;
   const order = tail.orderBy.map((item) => orderKey(item, outputs, scope, compiler, core.distinct));
   const having = core.having ? compiler.condition(core.having, scope) : null;
   const bounds = new Scope(outer, names);
@@ -105,6 +110,7 @@ export function compileSelect(
         yield PAUSE;
         continue;
       }
+      if (numbered) frame.run.row++;
       for (const { assign } of assignments) assign(frame);
       const row = new Array<Value>(all.length);
       for (let i = 0; i < all.length; i++) row[i] = all[i]!.evaluate(frame);
@@ -184,6 +190,14 @@ export function compileSelect(
       asked.every((wish, i) => own[i]!.column === wish.column && own[i]!.descending === wish.descending)
     );
   }
+}
+
+/** Whether the select list may take a sequence's numbers. */
+function sequenceRule(core: SelectCore, tail: Tail, outer: Scope | null): SequenceError | undefined {
+  if (outer) return 11719;
+  if (core.distinct) return 11721;
+  if (core.top || tail.offset) return 11739;
+  return tail.orderBy.length > 0 ? 11723 : undefined;
 }
 
 /** Whether each row of the result is one of the FROM clause. */

@@ -12,6 +12,7 @@ import { SqlError } from "../session.ts";
 import type { Database, View } from "../storage.ts";
 import type { Table } from "../table.ts";
 import { INT, NULL_TYPE, unify } from "../types/types.ts";
+import { bind, type FoundFunction, findFunction, tableCall } from "../user-functions/calls.ts";
 import type { SqlType } from "../values.ts";
 import { type Leaf, tableLeaf } from "./from.ts";
 import type { Plan } from "./plan.ts";
@@ -67,6 +68,7 @@ function named(source: TableSource & { kind: "table" }, scope: Scope, compiler: 
         names: cte.before,
         cte: cte.definition,
         traced,
+        noSequences: 11719,
       });
       return planLeaf(scope, shown, plan, cte.definition.columns, false);
     }
@@ -139,6 +141,9 @@ export function lookUp(
   const written = parts.length > 1 ? parts[parts.length - 2]! : "";
   const schemas = written !== "" ? [written] : [compiler.session.principalIn(database).defaultSchema, "dbo", "sys"];
   for (const schema of schemas) {
+    const synonym = database.findSynonym(schema, name);
+    if (synonym)
+      return lookUp(synonym.target, { session: compiler.session, activation: compiler.activation, database });
     const table = database.findTable(schema, name);
     if (table) return { kind: "table", table, database };
     const view = database.findView(schema, name);
@@ -219,8 +224,8 @@ function derived(
 /** Behind APPLY a subquery sees the sources before it, elsewhere only the blocks around. */
 function subplan(query: Query, scope: Scope, compiler: Compiler, lateral: boolean, traced: boolean): Plan {
   return lateral
-    ? compileQuery(query, scope, compiler, { traced })
-    : compileQuery(query, scope.outer, compiler, { names: scope.names, traced });
+    ? compileQuery(query, scope, compiler, { traced, noSequences: 11719 })
+    : compileQuery(query, scope.outer, compiler, { names: scope.names, traced, noSequences: 11719 });
 }
 
 function values(source: TableSource & { kind: "values" }, scope: Scope, compiler: Compiler, lateral: boolean): Leaf {
@@ -259,6 +264,26 @@ export function valueRows(rows: Compiled[][]): { columns: SourceColumn[]; rows: 
   };
 }
 
+function userFunction(
+  source: TableSource & { kind: "function" },
+  found: FoundFunction,
+  scope: Scope,
+  inner: Scope,
+  compiler: Compiler,
+  lateral: boolean,
+): Leaf {
+  const args = bind(found, source.args, inner, compiler);
+  if (!lateral) scope.reach = Math.max(scope.reach, inner.reach);
+  const { columns, open } = tableCall(found, args, compiler);
+  const shown = source.alias ?? source.name.parts[source.name.parts.length - 1]!;
+  const fixed = !lateral && inner.reach === 0 && args.every((arg) => arg.constant);
+  return rowsLeaf(scope, [shown], renamed(columns, source.columns, shown), {
+    rows: (around, run) => open(lateral ? around : newFrame(0, around, run)),
+    ...(lateral ? { lateral } : {}),
+    ...(fixed ? {} : { correlated: true }),
+  });
+}
+
 function tableFunction(
   source: TableSource & { kind: "function" },
   scope: Scope,
@@ -268,6 +293,8 @@ function tableFunction(
   const { parts } = source.name;
   const name = parts[parts.length - 1]!;
   const inner = lateral ? scope : new Scope(scope.outer, scope.names);
+  const own = findFunction(parts, compiler);
+  if (own) return userFunction(source, own, scope, inner, compiler, lateral);
   const args = source.args.map((arg) => compiler.expression(arg, inner));
   if (!lateral) scope.reach = Math.max(scope.reach, inner.reach);
   const shown = [source.alias ?? name];

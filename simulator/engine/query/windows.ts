@@ -6,6 +6,7 @@ import { cast } from "../expressions/arithmetic.ts";
 import { type Compiled, type Frame, newFrame } from "../expressions/compiled.ts";
 import type { Compiler } from "../expressions/compiler.ts";
 import type { Scope } from "../expressions/scope.ts";
+import { type Sequence, takeNumber } from "../sequences.ts";
 import { SqlError } from "../session.ts";
 import { compareNullable, comparerOf, hashKeyOf } from "../types/comparison.ts";
 import { BIGINT } from "../types/types.ts";
@@ -22,6 +23,7 @@ interface Registered {
   frame: Window["frame"];
   bounds: { from?: Compiled; to?: Compiled };
   aggregate: Aggregate | null;
+  sequence?: Sequence;
 }
 
 /** One row of the block, put aside. */
@@ -49,7 +51,8 @@ export class Windows {
     return this.#calls.length > 0;
   }
 
-  register(call: Expr & { kind: "call" }): { index: number; type: SqlType; slot: number } {
+  /** `sequence`: whose numbers the rows take in the window's order. */
+  register(call: Expr & { kind: "call" }, sequence?: Sequence): { index: number; type: SqlType; slot: number } {
     if (this.#slot < 0) this.#slot = this.#scope.slots++;
     const scope = this.#scope;
     const over = call.over!;
@@ -86,7 +89,10 @@ export class Windows {
       bounds,
       aggregate: null,
     };
-    if (aggregateNames.has(name)) {
+    if (sequence) {
+      entry.sequence = sequence;
+      entry.type = sequence.type;
+    } else if (aggregateNames.has(name)) {
       if (call.distinct) throw new SqlError(10759, "Use of DISTINCT is not allowed with the OVER clause.", 15, 1);
       entry.aggregate = aggregate({ name, star: call.star === true, distinct: false, args, order: [] });
       entry.type = entry.aggregate.type;
@@ -192,6 +198,7 @@ function compute(call: Registered, partition: Partition, index: number, frame: F
   }
 
   function one(place: number): Value {
+    if (call.sequence) return takeNumber(call.sequence);
     switch (call.name) {
       case "row_number":
         return BigInt(place + 1);

@@ -12,6 +12,7 @@ import { type ResultColumn, type ResultSink, SqlError } from "../session.ts";
 import type { Database, Procedure } from "../storage.ts";
 import { convertValue } from "../types/conversion.ts";
 import { INT, resolveType } from "../types/types.ts";
+import { callScalar, defaultOf, type FoundFunction, findFunction } from "../user-functions/calls.ts";
 import type { Session } from "../user-session.ts";
 import type { SqlType, Value } from "../values.ts";
 import type { Kind } from "./changes.ts";
@@ -44,12 +45,37 @@ export async function executeProcedure(executor: Executor, statement: Kind<"exec
     "variable" in statement.name
       ? parseName(String(activation.variable(statement.name.variable).value ?? ""))
       : statement.name.parts;
+  const fn = findFunction(parts, executor.compiler());
+  if (fn?.fn.returns.kind === "scalar") {
+    const value = callFunction(executor, fn, args);
+    if (statement.returnVariable !== undefined) {
+      const variable = activation.variable(statement.returnVariable);
+      variable.value = convertValue(value, resolveType(fn.fn.returns.type), variable.type, { implicit: true });
+    }
+    return;
+  }
   const status = await callProcedure(executor, parts, args);
   if (statement.returnVariable !== undefined) {
     const variable = activation.variable(statement.returnVariable);
     variable.value = convertValue(status, INT, variable.type, { implicit: true });
   }
   sink.returnStatus(status);
+}
+
+/** EXEC of a scalar function: parameters with a default need no argument. */
+function callFunction(executor: Executor, found: FoundFunction, args: Argument[]): Value {
+  const { fn } = found;
+  const bound = bind(fn.name, fn.parameters, args);
+  return executor.evaluating((run) => {
+    const values = fn.parameters.map((parameter) => {
+      const arg = bound.get(parameter);
+      const type = resolveType(parameter.type);
+      if (arg && !arg.default) return argumentValue(arg, type, executor.session);
+      if (!parameter.default) throw notSupplied(fn.name, parameter.name);
+      return defaultOf(parameter, type, executor.compiler()).evaluate(newFrame(0, null, run));
+    });
+    return callScalar(found, values, run);
+  });
 }
 
 function argumentsOf(executor: Executor, written: ExecArgument[]): Argument[] {
@@ -132,12 +158,19 @@ function findProcedure(session: Session, parts: string[]): FoundProcedure | unde
       ? [schema, ...(schema.toLowerCase() === "dbo" ? ["sys"] : [])]
       : [session.principalIn(database).defaultSchema, "dbo", "sys"];
   for (const each of schemas) {
+    const synonym = database.findSynonym(each, name);
+    if (synonym) return findProcedure(session, inDatabase(synonym.target, database));
     const procedure = database.findProcedure(each, name);
     if (procedure) return { kind: "user", procedure, database };
     const system = database.systemObjects.procedure(each, name) ?? engine.systemObjects.procedure(each, name);
     if (system) return { kind: "system", procedure: system, database };
   }
   return undefined;
+}
+
+/** A synonym's target, of two parts or fewer, is in the synonym's own database. */
+function inDatabase(parts: string[], database: Database): string[] {
+  return parts.length >= 3 ? parts : [database.name, ...(parts.length === 2 ? parts : ["", ...parts])];
 }
 
 /** Arguments to parameters: by name or place. `required` says whether a parameter must be given. */

@@ -16,6 +16,7 @@ import type { Transaction } from "../transactions.ts";
 import { convertValue } from "../types/conversion.ts";
 import type { Value } from "../values.ts";
 import type { Executor } from "./executor.ts";
+import type { OutputClause } from "./output.ts";
 import { checkReferenced, checkReferences } from "./references.ts";
 
 /** Another transaction holds the row. */
@@ -136,6 +137,32 @@ export async function change<T extends Changed>(
   );
 }
 
+/** A statement's work on rows, compiled: it yields where it has run for a while. */
+export interface Prepared {
+  table: Table;
+  locks: Map<Table, LockMode>;
+  work(run: Run, transaction: Transaction): Generator<void, Changed>;
+  output: OutputClause | null;
+}
+
+/** Runs what was prepared, and gives others their turn. */
+export async function carryOut(
+  executor: Executor,
+  { table, locks, work, output }: Prepared,
+  command: "insert" | "update" | "delete",
+): Promise<void> {
+  const { count } = await change(executor, table, locks, async (run, transaction) => {
+    const steps = work(run, transaction);
+    for (;;) {
+      const step = steps.next();
+      if (step.done) return step.value;
+      await run.breathe();
+    }
+  });
+  if (output) await output.send();
+  finish(executor, count, command, output?.visible === true);
+}
+
 async function waitFor(executor: Executor, owner: Transaction): Promise<void> {
   const { session, signal } = executor;
   const { waits } = session.engine;
@@ -159,7 +186,7 @@ export function take(transaction: Transaction, entry: Entry, seen: Row): void {
 }
 
 /** After the statement: no two rows have the same key of a unique index. */
-function checkUnique(table: Table, transaction: Transaction, { written }: Changed): void {
+export function checkUnique(table: Table, transaction: Transaction, { written }: Changed): void {
   for (const index of table.indexes) {
     if (!index.unique) continue;
     for (const { entry, before, after } of written) {

@@ -1,13 +1,19 @@
 /** DELETE. https://learn.microsoft.com/sql/t-sql/statements/delete-transact-sql */
 import type { Row } from "../database.ts";
 import { newFrame } from "../expressions/compiled.ts";
+import type { Run } from "../run.ts";
 import type { Entry } from "../table.ts";
-import { change, finish, type Kind, nothing, take } from "./changes.ts";
+import type { Transaction } from "../transactions.ts";
+import { type Changed, carryOut, type Kind, nothing, type Prepared, take } from "./changes.ts";
 import type { Executor } from "./executor.ts";
 import { OutputClause } from "./output.ts";
 import { TargetRows } from "./target-rows.ts";
 
 export async function deleteRows(executor: Executor, statement: Kind<"delete">): Promise<void> {
+  await carryOut(executor, prepareDelete(executor, statement), "delete");
+}
+
+export function prepareDelete(executor: Executor, statement: Kind<"delete">): Prepared {
   const compiler = executor.compiler();
   const targets = new TargetRows(executor, statement, compiler, "DELETE");
   const { target, scope } = targets;
@@ -15,7 +21,9 @@ export async function deleteRows(executor: Executor, statement: Kind<"delete">):
   const output = statement.output ? new OutputClause(executor, statement.output, target, scope, compiler, false) : null;
   targets.build();
 
-  const result = await change(executor, table, compiler.locks, async (run, transaction) => {
+  return { table, locks: compiler.locks, work, output };
+
+  function* work(run: Run, transaction: Transaction): Generator<void, Changed> {
     const changed = nothing();
     output?.restart();
     const frame = targets.frame(run);
@@ -23,7 +31,7 @@ export async function deleteRows(executor: Executor, statement: Kind<"delete">):
     for (const token of targets.open(frame)) {
       if (token)
         found.push({ entry: target.entry(frame)!, row: target.row(frame)!, sources: output ? [...frame.rows] : null });
-      else await run.breathe();
+      else yield;
     }
     const scratch = newFrame(scope.slots, null, run);
     for (const { entry, row, sources } of found) {
@@ -34,11 +42,9 @@ export async function deleteRows(executor: Executor, statement: Kind<"delete">):
         scratch.rows = sources!;
         output.add(scratch, null, row);
       }
-      if ((++changed.count & 127) === 0 && run.due()) await run.breathe();
+      if ((++changed.count & 127) === 0 && run.due()) yield;
     }
     output?.store(run, transaction, scratch);
     return changed;
-  });
-  if (output) await output.send();
-  finish(executor, result.count, "delete", output?.visible === true);
+  }
 }

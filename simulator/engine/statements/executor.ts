@@ -37,6 +37,7 @@ import { setOption } from "./options.ts";
 import { runQuery } from "./queries.ts";
 import { printText, raised, raiseError, throwError, thrown } from "./raising.ts";
 import { securityStatement } from "./security.ts";
+import { alterSequence, createSequence, createSynonym } from "./sequences.ts";
 import { declareTable } from "./table-variables.ts";
 import { alterTable, createIndex, createTable } from "./tables.ts";
 import { truncateTable } from "./truncate.ts";
@@ -256,10 +257,17 @@ export class Executor {
         return createIndex(this, statement);
       case "drop":
         return dropObjects(this, statement);
+      case "create_sequence":
+        return createSequence(this, statement);
+      case "alter_sequence":
+        return alterSequence(this, statement);
+      case "create_synonym":
+        return createSynonym(this, statement);
       case "create_schema":
         return createSchema(this, statement);
       case "create_view":
       case "create_procedure":
+      case "create_function":
         return createModule(this, statement);
       case "create_database":
         return createDatabase(this, statement);

@@ -11,17 +11,18 @@ import { findObject, findSource } from "../query/sources.ts";
 import { PAUSE, type Run } from "../run.ts";
 import { SqlError } from "../session.ts";
 import type { Table } from "../table.ts";
+import type { Transaction } from "../transactions.ts";
 import { isInteger } from "../types/types.ts";
 import { Decimal, type Value } from "../values.ts";
 import { captureResults } from "./calls.ts";
 import { ChangeTarget } from "./change-target.ts";
-import { change, finish, type Kind, nothing, SchemaChanged, targetTable } from "./changes.ts";
+import { type Changed, carryOut, type Kind, nothing, type Prepared, SchemaChanged, targetTable } from "./changes.ts";
 import type { Executor } from "./executor.ts";
 import { OutputClause } from "./output.ts";
 import { type RowWriter, stored, writerOf } from "./row-writer.ts";
 
 /** Gives the rows to insert: each value already as its column keeps it, null for "the default". */
-type Rows = (run: Run) => AsyncIterable<Row> | Iterable<Row>;
+type Rows = (run: Run) => Iterable<Row>;
 
 /** Stands for DEFAULT in a row. */
 export const DEFAULT: unique symbol = Symbol("default");
@@ -35,7 +36,7 @@ export async function insertRows(executor: Executor, statement: Kind<"insert">):
   const captured = source.kind === "execute" ? await captureResults(executor, source.statement as Statement) : [];
   for (;;) {
     try {
-      await insertOnce(executor, statement, captured);
+      await carryOut(executor, prepareInsert(executor, statement, captured), "insert");
       return;
     } catch (error) {
       if (!(error instanceof SchemaChanged)) throw error;
@@ -43,7 +44,7 @@ export async function insertRows(executor: Executor, statement: Kind<"insert">):
   }
 }
 
-async function insertOnce(executor: Executor, statement: Kind<"insert">, captured: Captured): Promise<void> {
+export function prepareInsert(executor: Executor, statement: Kind<"insert">, captured: Captured): Prepared {
   const { session } = executor;
   const compiler = executor.compiler();
   const names = statement.ctes.reduce<Names | null>((before, definition) => ({ definition, before }), null);
@@ -57,32 +58,33 @@ async function insertOnce(executor: Executor, statement: Kind<"insert">, capture
   const top = statement.top ? compiler.expression(statement.top.count, new Scope(null)) : null;
   const output = statement.output ? new OutputClause(executor, statement.output, target, scope, compiler, false) : null;
 
-  const result = await change(executor, table, compiler.locks, async (run, transaction) => {
+  return { table, locks: compiler.locks, work, output };
+
+  function* work(run: Run, transaction: Transaction): Generator<void, Changed> {
     const changed = nothing();
     output?.restart();
     const frame = newFrame(scope.slots, null, run);
     const limit = top ? wholeNumber(top.evaluate(frame)) : Number.POSITIVE_INFINITY;
     const rows: Row[] = [];
     // All rows are read before the first is written: the source may be the target.
-    for await (const row of source(run)) {
+    for (const row of source(run)) {
       if (rows.length >= limit) break;
       if (row !== PAUSE) rows.push(row);
-      else await run.breathe();
+      else yield;
     }
     for (const given of rows) {
+      run.row++;
       const row = complete(table, writer, columns, given, frame, executor, explicit);
       writer.finish(row, run, "INSERT");
       const entry = transaction.insert(table, row);
       changed.written.push({ entry, before: null, after: row });
       output?.add(frame, row, null);
-      if ((++changed.count & 127) === 0 && run.due()) await run.breathe();
+      if ((++changed.count & 127) === 0 && run.due()) yield;
     }
     target.check(run, changed);
     output?.store(run, transaction, frame);
     return changed;
-  });
-  if (output) await output.send();
-  finish(executor, result.count, "insert", output?.visible === true);
+  }
 }
 
 function targetOf(
@@ -238,7 +240,10 @@ function checkWidth(given: number, columns: number[], listed: boolean): void {
 
 function* valueRows(rows: Cell[][], run: Run): Generator<Row> {
   const frame = newFrame(0, null, run);
-  for (const row of rows) yield row.map((cell) => (cell === DEFAULT ? (DEFAULT as unknown as Value) : cell(frame)));
+  for (const row of rows) {
+    run.row++;
+    yield row.map((cell) => (cell === DEFAULT ? (DEFAULT as unknown as Value) : cell(frame)));
+  }
 }
 
 function fromPlan(

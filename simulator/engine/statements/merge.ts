@@ -176,6 +176,7 @@ export async function mergeRows(executor: Executor, statement: Kind<"merge">): P
         acted.add(entry);
       }
       const { action } = branch;
+      run.row++;
       let after: Row | null = null;
       if (action.kind === "update") {
         after = [...before!];

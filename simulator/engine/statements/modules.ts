@@ -1,16 +1,19 @@
-/** Schemas, views and procedures; and DROP of everything. */
+/** Schemas, views, procedures and functions; and DROP of everything. */
 import { unsupported } from "../errors.ts";
 import { compileQuery } from "../query/query.ts";
 import { lookUp } from "../query/sources.ts";
 import { SqlError } from "../session.ts";
-import type { Procedure, View } from "../storage.ts";
+import type { Database, Procedure, UserFunction, View } from "../storage.ts";
 import type { Transaction } from "../transactions.ts";
+import { inlineColumns } from "../user-functions/calls.ts";
+import { checkBody } from "../user-functions/checks.ts";
 import { inTransaction, type Kind } from "./changes.ts";
 import { dropDatabases } from "./databases.ts";
 import type { Executor } from "./executor.ts";
 import { alreadyThere, placeOf, requireCreate } from "./new-table.ts";
 import { isReferenced } from "./references.ts";
 import { dropPrincipals } from "./security.ts";
+import { usesSequence } from "./sequences.ts";
 
 export async function createSchema(executor: Executor, { name, authorization }: Kind<"create_schema">): Promise<void> {
   const { session, sink } = executor;
@@ -32,15 +35,17 @@ export async function createSchema(executor: Executor, { name, authorization }: 
   sink.statementDone({});
 }
 
+type Module = View | Procedure | UserFunction;
+
 export async function createModule(
   executor: Executor,
-  statement: Kind<"create_view"> | Kind<"create_procedure">,
+  statement: Kind<"create_view"> | Kind<"create_procedure"> | Kind<"create_function">,
 ): Promise<void> {
   const { session, sink } = executor;
   const { database, schema, name } = placeOf(executor, statement.name);
-  requireCreate(executor, statement.kind === "create_view" ? "CREATE VIEW" : "CREATE PROCEDURE", database);
-  const existing =
-    statement.kind === "create_view" ? database.findView(schema, name) : database.findProcedure(schema, name);
+  const kind = statement.kind.slice("create_".length) as "view" | "procedure" | "function";
+  requireCreate(executor, `CREATE ${kind.toUpperCase()}`, database);
+  const existing = findModule(database, kind, schema, name);
   if (!existing && database.findObjectId(schema, name) !== undefined) throw alreadyThere(name);
   if (existing && !statement.orAlter) throw alreadyThere(name);
   if (!existing && statement.mustExist) throw new SqlError(208, `Invalid object name '${schema}.${name}'.`, 16, 6);
@@ -55,37 +60,61 @@ export async function createModule(
     ...(statement.text === undefined ? {} : { text: statement.text }),
   };
   await inTransaction(executor, async (transaction) => {
-    if (existing) database.removeModule(existing);
-    if (statement.kind === "create_view") {
-      // What it refers to must be there when it is made.
-      const { columns: named } = compileQuery(statement.query, null, executor.compiler().inside(database));
-      if (statement.columns.length === 0 && named.some((column) => column.name === ""))
-        throw new SqlError(
-          4511,
-          "Create View or Function failed because no column name was specified for column 1.",
-          16,
-          1,
-        );
-      const { columns, query, checked } = statement;
-      const view: View = { ...common, columns, query, ...(checked ? { checked } : {}) };
-      database.addView(view);
-      transaction.onRollback(() => restore(executor, view, existing as View | undefined));
-    } else {
-      const procedure: Procedure = { ...common, parameters: statement.parameters, body: statement.body };
-      database.addProcedure(procedure);
-      transaction.onRollback(() => restore(executor, procedure, existing as Procedure | undefined));
-    }
+    if (existing) database.removeObject(existing);
+    transaction.onRollback(() => {
+      database.removeObject(common);
+      if (existing) addModule(database, existing);
+    });
+    addModule(database, { ...common, ...definitionOf(executor, statement, database) });
     for (const hook of database.hooks.onDdl)
       hook({ command: statement.text ?? "", objectId: common.objectId, session, transaction });
   });
   sink.statementDone({});
 }
 
-function restore(executor: Executor, made: View | Procedure, before: View | Procedure | undefined): void {
-  const database = executor.session.currentDatabase;
-  database.removeModule(made);
-  if (before && "query" in before) database.addView(before);
-  else if (before) database.addProcedure(before);
+/** What a module is of its own; what it refers to must be there for views and inline functions. */
+function definitionOf(
+  executor: Executor,
+  statement: Kind<"create_view"> | Kind<"create_procedure"> | Kind<"create_function">,
+  database: Database,
+):
+  | Pick<View, "columns" | "query" | "checked">
+  | Pick<Procedure, "parameters" | "body">
+  | Pick<UserFunction, "parameters" | "returns"> {
+  if (statement.kind === "create_procedure") return { parameters: statement.parameters, body: statement.body };
+  if (statement.kind === "create_function") {
+    const { parameters, returns } = statement;
+    if (returns.kind === "inline")
+      refuseNameless(inlineColumns(parameters, returns.query, executor.compiler(), database));
+    else checkBody(returns.body);
+    return { parameters, returns };
+  }
+  const { columns, query, checked } = statement;
+  const plan = compileQuery(query, null, executor.compiler().inside(database));
+  if (columns.length === 0) refuseNameless(plan.columns);
+  return { columns, query, ...(checked ? { checked } : {}) };
+}
+
+function refuseNameless(columns: { name: string }[]): void {
+  const nameless = columns.findIndex((column) => column.name === "");
+  if (nameless < 0) return;
+  throw new SqlError(
+    4511,
+    `Create View or Function failed because no column name was specified for column ${nameless + 1}.`,
+    16,
+    1,
+  );
+}
+
+function findModule(database: Database, kind: string, schema: string, name: string): Module | undefined {
+  if (kind === "view") return database.findView(schema, name);
+  return kind === "procedure" ? database.findProcedure(schema, name) : database.findFunction(schema, name);
+}
+
+function addModule(database: Database, module: Module): void {
+  if ("query" in module) database.addView(module);
+  else if ("body" in module) database.addProcedure(module);
+  else database.addFunction(module);
 }
 
 export async function dropObjects(executor: Executor, statement: Kind<"drop">): Promise<void> {
@@ -99,9 +128,7 @@ export async function dropObjects(executor: Executor, statement: Kind<"drop">): 
     case "login":
       dropPrincipals(executor, statement);
       break;
-    case "function":
     case "type":
-    case "sequence":
     case "trigger":
       // None can have been made, so none is there.
       if (!statement.ifExists) throw unsupported(`DROP ${statement.object.toUpperCase()}`);
@@ -140,8 +167,8 @@ function dropOne(executor: Executor, statement: Kind<"drop">, parts: string[], t
     dropIndex(executor, statement, parts, transaction, gone);
     return;
   }
-  const found = lookUp(parts, executor.compiler());
   if (statement.object === "table") {
+    const found = lookUp(parts, executor.compiler());
     if (found?.kind !== "table") {
       gone();
       return;
@@ -167,17 +194,50 @@ function dropOne(executor: Executor, statement: Kind<"drop">, parts: string[], t
       hook({ command: `DROP TABLE ${name}`, objectId: table.objectId, session, transaction });
     return;
   }
-  const database = found?.database ?? session.currentDatabase;
-  const schema = (parts.length > 1 ? parts[parts.length - 2] : "") || "dbo";
-  const module = statement.object === "view" ? database.findView(schema, last) : database.findProcedure(schema, last);
+  const database = (parts.length === 3 && engine.database(parts[0]!)) || session.currentDatabase;
+  const written = parts.length > 1 ? parts[parts.length - 2]! : "";
+  const schema = written || session.principalIn(database).defaultSchema;
+  if (statement.object === "sequence" || statement.object === "synonym") {
+    dropSmall(executor, statement.object, database, schema, last, transaction, gone);
+    return;
+  }
+  const module = findModule(database, statement.object, schema, last);
   if (!module) {
     gone();
     return;
   }
   requireAlter(executor, name, statement.object);
-  database.removeModule(module);
-  transaction.onRollback(() => ("query" in module ? database.addView(module) : database.addProcedure(module)));
-  engine.schemaVersion++;
+  database.removeObject(module);
+  transaction.onRollback(() => addModule(database, module));
+}
+
+function dropSmall(
+  executor: Executor,
+  kind: "sequence" | "synonym",
+  database: Database,
+  schema: string,
+  name: string,
+  transaction: Transaction,
+  gone: () => void,
+): void {
+  const sequence = kind === "sequence" ? database.findSequence(schema, name) : undefined;
+  const synonym = kind === "synonym" ? database.findSynonym(schema, name) : undefined;
+  const object = sequence ?? synonym;
+  if (!object) {
+    gone();
+    return;
+  }
+  requireAlter(executor, name, kind);
+  const user = sequence && usesSequence(database, sequence);
+  if (user)
+    throw new SqlError(
+      3729,
+      `Cannot DROP SEQUENCE '${schema}.${name}' because it is being referenced by object '${user}'.`,
+      16,
+      1,
+    );
+  database.removeObject(object);
+  transaction.onRollback(() => (sequence ? database.addSequence(sequence) : database.addSynonym(synonym!)));
 }
 
 function requireAlter(executor: Executor, name: string, object: string): void {
@@ -194,9 +254,14 @@ function dropSchema(executor: Executor, name: string, transaction: Transaction, 
     gone();
     return;
   }
-  const used = [...database.tables.values(), ...database.views.values(), ...database.procedures.values()].find(
-    (object) => object.schema.toLowerCase() === name.toLowerCase(),
-  );
+  const used = [
+    ...database.tables.values(),
+    ...database.views.values(),
+    ...database.procedures.values(),
+    ...database.functions.values(),
+    ...database.sequences.values(),
+    ...database.synonyms.values(),
+  ].find((object) => object.schema.toLowerCase() === name.toLowerCase());
   if (used)
     throw new SqlError(
       3729,

@@ -32,6 +32,7 @@ export class RowWriter {
       given?.definition ? cast(compiler.expression(given.definition.expr, empty), type) : null,
     );
     const scope = new Scope(null);
+    scope.noSequences = 11719;
     scope.add({ slot: scope.slots++, parts: [table.schema, table.name], columns: table.columns.map(sourceColumn) });
     for (const [index, { computed, type }] of table.columns.entries())
       if (computed)

@@ -1,14 +1,23 @@
 /** DECLARE @t TABLE (…): a table of the batch or procedure alone, not undone with its transaction. */
 import type { Column } from "../database.ts";
+import type { Activation } from "../run.ts";
 import { SqlError } from "../session.ts";
 import { Table } from "../table.ts";
+import type { Session } from "../user-session.ts";
 import type { Kind } from "./changes.ts";
 import type { Executor } from "./executor.ts";
 import { makeColumn, primaryKeyColumns } from "./new-table.ts";
 import { complete } from "./tables.ts";
 
-export async function declareTable(executor: Executor, statement: Kind<"declare_table">): Promise<void> {
-  const { session, activation } = executor;
+export async function declareTable({ session, activation }: Executor, statement: Kind<"declare_table">): Promise<void> {
+  tableVariable(session, activation, statement);
+}
+
+export function tableVariable(
+  session: Session,
+  activation: Activation,
+  statement: Pick<Kind<"declare_table">, "name" | "columns" | "constraints">,
+): Table {
   const key = statement.name.toLowerCase();
   if (activation.variables.has(key))
     throw new SqlError(
@@ -30,6 +39,7 @@ export async function declareTable(executor: Executor, statement: Kind<"declare_
     columns,
   });
   table.temporary = true;
-  complete(executor, table, statement.columns, statement.constraints);
+  complete({ session }, table, statement.columns, statement.constraints);
   activation.tableVariables.set(key, table);
+  return table;
 }

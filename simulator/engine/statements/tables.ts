@@ -78,7 +78,7 @@ function columnsOf(
 
 /** Constraints of the columns and of the table; a statement's own clustered key goes first. */
 export function complete(
-  executor: Executor,
+  executor: Pick<Executor, "session">,
   table: Table,
   definitions: ColumnDefinition[],
   constraints: TableConstraint[],

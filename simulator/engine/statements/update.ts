@@ -5,17 +5,23 @@ import { assignOperator, binary, cast } from "../expressions/arithmetic.ts";
 import { type Compiled, type Frame, newFrame } from "../expressions/compiled.ts";
 import type { Compiler } from "../expressions/compiler.ts";
 import type { Scope } from "../expressions/scope.ts";
+import type { Run } from "../run.ts";
 import { SqlError } from "../session.ts";
 import type { Entry } from "../table.ts";
+import type { Transaction } from "../transactions.ts";
 import type { Value } from "../values.ts";
 import type { ChangeTarget } from "./change-target.ts";
-import { change, finish, type Kind, nothing, take } from "./changes.ts";
+import { type Changed, carryOut, type Kind, nothing, type Prepared, take } from "./changes.ts";
 import type { Executor } from "./executor.ts";
 import { OutputClause } from "./output.ts";
 import { type RowWriter, stored, writerOf } from "./row-writer.ts";
 import { TargetRows } from "./target-rows.ts";
 
 export async function updateRows(executor: Executor, statement: Kind<"update">): Promise<void> {
+  await carryOut(executor, prepareUpdate(executor, statement), "update");
+}
+
+export function prepareUpdate(executor: Executor, statement: Kind<"update">): Prepared {
   const { session } = executor;
   const compiler = executor.compiler();
   for (const clause of statement.set)
@@ -28,7 +34,9 @@ export async function updateRows(executor: Executor, statement: Kind<"update">):
   const output = statement.output ? new OutputClause(executor, statement.output, target, scope, compiler, false) : null;
   targets.build();
 
-  const result = await change(executor, table, compiler.locks, async (run, transaction) => {
+  return { table, locks: compiler.locks, work, output };
+
+  function* work(run: Run, transaction: Transaction): Generator<void, Changed> {
     const changed = nothing();
     output?.restart();
     const frame = targets.frame(run);
@@ -36,9 +44,10 @@ export async function updateRows(executor: Executor, statement: Kind<"update">):
     const found: { entry: Entry; before: Row; after: Row; sources: (Row | null)[] | null }[] = [];
     for (const token of targets.open(frame)) {
       if (!token) {
-        await run.breathe();
+        yield;
         continue;
       }
+      run.row++;
       const before = target.row(frame)!;
       const after = [...before];
       for (const each of assign) each(frame, after);
@@ -54,14 +63,12 @@ export async function updateRows(executor: Executor, statement: Kind<"update">):
         scratch.rows = sources!;
         output.add(scratch, after, before);
       }
-      if ((++changed.count & 127) === 0 && run.due()) await run.breathe();
+      if ((++changed.count & 127) === 0 && run.due()) yield;
     }
     target.check(run, changed);
     output?.store(run, transaction, scratch);
     return changed;
-  });
-  if (output) await output.send();
-  finish(executor, result.count, "update", output?.visible === true);
+  }
 }
 
 export type Assign = (frame: Frame, row: Row) => void;

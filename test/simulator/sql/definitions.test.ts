@@ -191,7 +191,7 @@ test("DROP: several names, IF EXISTS, both spellings of an index", () => {
   };
   assert.deepEqual(one("DROP INDEX ix ON dbo.t"), index);
   assert.deepEqual(one("DROP INDEX dbo.t.ix"), index);
-  assert.deepEqual(kindsOf("DROP INDEX a ON t, b ON u DROP PROC p DROP SYNONYM s"), ["block", "drop", "unsupported"]);
+  assert.deepEqual(kindsOf("DROP INDEX a ON t, b ON u DROP PROC p DROP ASSEMBLY s"), ["block", "drop", "unsupported"]);
 });
 
 test("a procedure takes the rest of the batch and keeps its text", () => {
@@ -304,7 +304,7 @@ test("what the tree has no node for is named, and the statements behind it still
     ["ALTER INDEX ix ON t REBUILD WITH (ONLINE = ON)", "ALTER INDEX"],
     ["ALTER INDEX ix ON t SET (IGNORE_DUP_KEY = ON)", "ALTER INDEX"],
     ["UPDATE STATISTICS t", "UPDATE STATISTICS"],
-    ["CREATE SEQUENCE s AS int START WITH 1 INCREMENT BY 1", "CREATE SEQUENCE"],
+    ["CREATE ASSEMBLY a FROM 0x4D", "CREATE ASSEMBLY"],
     ["CREATE TYPE dbo.T AS TABLE (a int)", "CREATE TYPE"],
     ["CREATE CLUSTERED COLUMNSTORE INDEX cci ON t", "CREATE COLUMNSTORE INDEX"],
     ["DISABLE TRIGGER x ON t", "DISABLE TRIGGER"],
@@ -322,9 +322,56 @@ test("what the tree has no node for is named, and the statements behind it still
     assert.deepEqual(statements, ["unsupported", "print"], text);
     assert.deepEqual(one(text), { line: 1, kind: "unsupported", what });
   }
-  assert.deepEqual(one("CREATE FUNCTION f() RETURNS int AS BEGIN RETURN 1 END"), {
+});
+
+test("functions: scalar, inline and of several statements", () => {
+  const scalar = one(
+    "CREATE FUNCTION f(@a int, @b int = 2) RETURNS int WITH SCHEMABINDING, RETURNS NULL ON NULL INPUT AS BEGIN RETURN 1 END",
+  );
+  assert.ok(scalar.kind === "create_function" && scalar.returns.kind === "scalar");
+  assert.equal(scalar.returns.strict, true);
+  assert.deepEqual(
+    scalar.parameters.map(({ name, default: given }) => [name, given !== undefined]),
+    [
+      ["@a", false],
+      ["@b", true],
+    ],
+  );
+  for (const text of [
+    "(SELECT 1 AS a)",
+    "SELECT 1 AS a",
+    "(SELECT 1 AS a) UNION (SELECT 2)",
+    "(WITH c AS (SELECT 1 AS a) SELECT a FROM c);",
+  ]) {
+    const inline = one(`ALTER FUNCTION f() RETURNS TABLE RETURN ${text}`);
+    assert.ok(inline.kind === "create_function" && inline.mustExist && inline.returns.kind === "inline", text);
+  }
+  const several = one("CREATE OR ALTER FUNCTION f() RETURNS @t TABLE (a int, PRIMARY KEY (a)) AS BEGIN RETURN END");
+  assert.ok(several.kind === "create_function" && several.returns.kind === "table");
+  assert.equal(several.returns.variable, "@t");
+});
+
+test("sequences and synonyms", () => {
+  assert.deepEqual(
+    one("CREATE SEQUENCE dbo.s AS decimal(3, 0) START WITH -5 INCREMENT BY 2 NO MINVALUE MAXVALUE 7 CYCLE NO CACHE"),
+    {
+      line: 1,
+      kind: "create_sequence",
+      name: { parts: ["dbo", "s"] },
+      type: { name: "decimal", args: [3, 0] },
+      options: { start: -5n, increment: 2n, minimum: null, maximum: 7n, cycle: true, cache: 0 },
+    },
+  );
+  assert.deepEqual(one("ALTER SEQUENCE s RESTART NO CYCLE CACHE 10"), {
     line: 1,
-    kind: "unsupported",
-    what: "CREATE FUNCTION",
+    kind: "alter_sequence",
+    name: { parts: ["s"] },
+    options: { restart: null, cycle: false, cache: 10 },
+  });
+  assert.deepEqual(one("CREATE SYNONYM a FOR db..t"), {
+    line: 1,
+    kind: "create_synonym",
+    name: { parts: ["a"] },
+    target: { parts: ["db", "", "t"] },
   });
 });
