@@ -2,6 +2,7 @@
  * Metadata and security functions, as far as they are not the engine's own (USER_NAME, IS_MEMBER and their like).
  * https://learn.microsoft.com/sql/t-sql/functions/metadata-functions-transact-sql
  */
+import { findCollation } from "../engine/collations.ts";
 import type { Column, Index } from "../engine/database.ts";
 import type { Engine, EngineContext } from "../engine/engine.ts";
 import type { Principal, Securable } from "../engine/principals.ts";
@@ -12,7 +13,7 @@ import { type Value, Variant } from "../engine/values.ts";
 import { scalar } from "./define.ts";
 import { parseName } from "./names.ts";
 import { type CatalogObject, findObject } from "./objects.ts";
-import { databaseProperty, serverProperty } from "./server-properties.ts";
+import { collationProperty, databaseProperty, serverProperty } from "./server-properties.ts";
 import { maxLength, precisionOf, SYSNAME_ID, SYSTEM_TYPES, scaleOf } from "./system-types.ts";
 
 type Context = EngineContext;
@@ -222,6 +223,10 @@ export function registerMetadataFunctions(engine: Engine): void {
     scalar("DATABASEPROPERTYEX", "sysname; nvarchar(128)", "sql_variant", (context, [name, property]) => {
       const database = name === null ? undefined : context.engine.database(String(name).trimEnd());
       return database ? databaseProperty(database, String(property)) : null;
+    }),
+    scalar("COLLATIONPROPERTY", "nvarchar(128); varchar(255)", "sql_variant", (_context, [name, property]) => {
+      const collation = name === null ? undefined : findCollation(String(name));
+      return collation && property !== null ? collationProperty(collation, String(property)) : null;
     }),
     scalar("DB_NAME", "int?", "sysname", (context, [id]) => databaseOf(context, id)?.name ?? null),
     scalar("DB_ID", "sysname?", "smallint", (context, [name]) =>

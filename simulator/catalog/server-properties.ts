@@ -3,7 +3,7 @@
  * https://learn.microsoft.com/sql/t-sql/functions/serverproperty-transact-sql
  */
 import { hostname } from "node:os";
-import { collationOf } from "../engine/collations.ts";
+import { type Collation, collationOf } from "../engine/collations.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Database } from "../engine/storage.ts";
 import { type SqlType, type Value, Variant } from "../engine/values.ts";
@@ -108,4 +108,27 @@ const DATABASE: Record<string, Property<Database>> = {
 
 export function databaseProperty(database: Database, name: string): Value {
   return DATABASE[name.trimEnd().toLowerCase()]?.(database) ?? null;
+}
+
+/**
+ * https://learn.microsoft.com/sql/t-sql/functions/collation-functions-collationproperty-transact-sql: ComparisonStyle is 1 for
+ * ignoring case, 2 accents, 65536 kana, 131072 width, added up; 0 for binary collations.
+ */
+const COLLATION: Record<string, Property<Collation>> = {
+  codepage: ({ codePage }) => number(codePage),
+  lcid: ({ lcid }) => number(lcid & 0xffff),
+  comparisonstyle: (collation) =>
+    number(
+      collation.binary
+        ? 0
+        : Number(!collation.caseSensitive) +
+            2 * Number(!collation.accentSensitive) +
+            65_536 * Number(!collation.kanaSensitive) +
+            131_072 * Number(!collation.widthSensitive),
+    ),
+  version: ({ version }) => new Variant({ id: "tinyint" }, version),
+};
+
+export function collationProperty(collation: Collation, name: string): Value {
+  return COLLATION[name.trimEnd().toLowerCase()]?.(collation) ?? null;
 }

@@ -108,3 +108,17 @@ test("dynamic management views are denied to a login without VIEW DATABASE STATE
   });
   assert.deepEqual(read("dm_cdc_errors"), []);
 });
+
+test("COLLATIONPROPERTY tells code page, LCID, comparison style and version, as its page shows; NULL for what it does not know", () => {
+  const ask = asked(fixture());
+  const told = (name: string, property: string) => (ask("COLLATIONPROPERTY", name, property) as Variant | null)?.value;
+  assert.equal(told("Traditional_Spanish_CS_AS_KS_WS", "CodePage"), 1252);
+  assert.equal(told("Latin1_General_CI_AS", "ComparisonStyle"), 196_609);
+  assert.equal(told("Latin1_General_CI_AS", "LCID"), 1033);
+  assert.equal(told("Japanese_CI_AS", "codepage"), 932);
+  assert.equal(told("Latin1_General_100_CI_AS_SC_UTF8", "CodePage"), 65_001);
+  assert.equal(told("Latin1_General_100_BIN2", "ComparisonStyle"), 0);
+  assert.equal(told("Latin1_General_100_CI_AS", "Version"), 2);
+  assert.equal(told("No_Such_Collation", "CodePage"), undefined);
+  assert.equal(told("Latin1_General_CI_AS", "NoSuchProperty"), undefined);
+});
