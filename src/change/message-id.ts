@@ -17,6 +17,8 @@ export interface OriginParts {
 }
 
 const ORIGIN_LENGTH = 24;
+/** Origin, a dash, and a position in hexadecimal. */
+export const ROW_ID_LENGTH = ORIGIN_LENGTH + 1 + 50;
 
 export function originOf({ server, database, recoveryFork, captureInstance }: OriginParts): Origin {
   const parts = [server.toLowerCase(), database, recoveryFork?.toLowerCase() ?? null, captureInstance];

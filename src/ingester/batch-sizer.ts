@@ -2,7 +2,7 @@
  * How many rows the next read asks for, so that their messages about fill one send: estimated from the messages that came,
  * and estimated anew with every batch, since rows grow and shrink over a table's life.
  */
-import { type Message, messageSize } from "../change/message.ts";
+import type { MessageRun } from "../change/message-run.ts";
 
 /** Bytes a message, before any was seen. */
 const FIRST_GUESS = 1024;
@@ -30,10 +30,10 @@ export class BatchSizer {
     return Math.max(this.maxBytes, this.#largest);
   }
 
-  /** `bytes` is the sum of their sizes. */
-  measured(messages: readonly Message[], bytes: number): void {
-    if (messages.length === 0) return;
-    this.#estimate += WEIGHT * (bytes / messages.length - this.#estimate);
-    this.#largest = bytes > this.maxBytes ? Math.max(...messages.map(messageSize)) : 0;
+  measured(run: MessageRun): void {
+    if (run.count === 0) return;
+    this.#estimate += WEIGHT * (run.bytes / run.count - this.#estimate);
+    // Only a message that is larger than a batch makes one larger, and it goes alone.
+    this.#largest = run.bytes > this.maxBytes ? run.size(0) : 0;
   }
 }

@@ -4,8 +4,8 @@
  * A message that the queue cannot take is looked at alone: the batch that holds it is answered with a smaller number of
  * rows to read again. So what stands before it is delivered and its checkpoint saved before the policy is asked.
  */
-import { packBatches } from "../change/formats/batch-message.ts";
 import { type Message, messageSize } from "../change/message.ts";
+import type { MessageRun } from "../change/message-run.ts";
 import type { Position } from "../change/position.ts";
 import { DStreamError, TransportError } from "../errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -56,28 +56,25 @@ export class Delivery {
    * read again. Rejects when `stop` aborts while the queue cannot be reached, or `cut` at any time.
    */
   async deliver(batch: ChangeBatch, stop: AbortSignal, cut: AbortSignal): Promise<"delivered" | { rows: number }> {
-    const { messages } = batch;
-    const { limits } = this.#parts;
-    const index = messages.findIndex((message) => messageSize(message) > limits.maxMessageBytes);
+    const { changes } = batch;
+    const index = firstAbove(changes, this.#parts.limits.maxMessageBytes);
     if (index >= 0) return this.#refused(batch, index, stop, cut);
     try {
-      await this.#send(messages, stop, cut);
+      await this.#send(changes, stop, cut);
+      // Everything is durable elsewhere.
+      changes.release();
       return "delivered";
     } catch (error) {
       if (!(error instanceof TransportError && error.reason === "too_large")) throw error;
-      return this.#refused(
-        batch,
-        messages.findIndex(({ id }) => id === error.messageId),
-        stop,
-        cut,
-      );
+      const refused = changes.messages().findIndex(({ id }) => id === error.messageId);
+      return this.#refused(batch, refused, stop, cut);
     }
   }
 
-  async #send(messages: readonly Message[], stop: AbortSignal, cut: AbortSignal): Promise<void> {
-    if (messages.length === 0) return;
+  async #send(changes: MessageRun, stop: AbortSignal, cut: AbortSignal): Promise<void> {
+    if (changes.count === 0) return;
     const { sender, limits, queue } = this.#parts;
-    const packed = this.#parts.messages === "batch" ? packBatches(messages, limits.maxMessageBytes) : messages;
+    const packed = this.#parts.messages === "batch" ? changes.batches(limits.maxMessageBytes) : changes.messages();
     await queue.ride(
       () => {
         const sent = sender.send(packed);
@@ -96,9 +93,9 @@ export class Delivery {
     stop: AbortSignal,
     cut: AbortSignal,
   ): Promise<"delivered" | { rows: number }> {
-    const count = batch.messages.length;
+    const { count } = batch.changes;
     if (count > 1) return { rows: index < 0 ? Math.ceil(count / 2) : Math.max(1, index) };
-    const message = batch.messages[0]!;
+    const message = batch.changes.message(0);
     const table = fullName(this.#table);
     const limit = this.#parts.limits.maxMessageBytes;
     const bytes = messageSize(message);
@@ -117,4 +114,11 @@ export class Delivery {
     this.#parts.logger.warn({ lsn: message.properties.LSN, bytes }, `${reason}: put into the dead letters`);
     return "delivered";
   }
+}
+
+/** The first message that is larger; -1: none is. */
+function firstAbove(changes: MessageRun, maxBytes: number): number {
+  if (changes.bytes <= maxBytes) return -1;
+  for (let index = 0; index < changes.count; index++) if (changes.size(index) > maxBytes) return index;
+  return -1;
 }

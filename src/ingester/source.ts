@@ -2,7 +2,7 @@
  * The contract between the ingester and a database that keeps changes. Everything here throws SourceError (see its
  * scopes), GapError or HistoryError, on a connection that heals itself: after `unavailable` the same call may be made again.
  */
-import type { Message } from "../change/message.ts";
+import type { MessageRun } from "../change/message-run.ts";
 import type { Lsn, Position } from "../change/position.ts";
 import type { Checkpoint, TableName } from "./checkpoint.ts";
 
@@ -57,13 +57,11 @@ export interface ChangeReader {
 
 export interface ChangeBatch {
   /** Row messages, one a change; in position order. */
-  readonly messages: readonly Message[];
+  readonly changes: MessageRun;
   /** Everything up to here has been read; where nothing is left below `upTo`: (upTo, +infinity). */
   readonly position: Position;
   /** The time that goes with position.startLsn, as Checkpoint.commitTime. */
   readonly commitTime: string | null;
   /** There may be more up to the limit's `upTo`: read again without a pause. */
   readonly more: boolean;
-  /** Sum of messageSize. */
-  readonly bytes: number;
 }

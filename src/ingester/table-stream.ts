@@ -156,8 +156,8 @@ export class TableStream {
         const batch = await this.#openReader().read(limit, stop);
         // Nobody waits for it any more.
         stop.throwIfAborted();
-        grant.resize(batch.bytes);
-        sizer.measured(batch.messages, batch.bytes);
+        grant.resize(batch.changes.bytes);
+        sizer.measured(batch.changes);
         return { batch, grant };
       } catch (error) {
         grant.release();
@@ -190,7 +190,7 @@ export class TableStream {
     // Never backwards: a maximum that is older than the checkpoint makes for an older position.
     if (comparePositions(batch.position, this.#checkpoint.position) <= 0) return;
     const checkpoint = { position: batch.position, commitTime: batch.commitTime };
-    const count = batch.messages.length;
+    const { count, bytes } = batch.changes;
     if (count === 0) {
       this.#checkpoint = checkpoint;
       quiet.note(table, checkpoint, token, fenced);
@@ -205,8 +205,8 @@ export class TableStream {
     this.#checkpoint = checkpoint;
     const lsn = batch.position.startLsn;
     const lag = lagSeconds(batch.commitTime, maximum.commitTime);
-    logger.debug({ lsn, count, bytes: batch.bytes }, "batch delivered");
-    progress.sent({ table: fullName(table), lsn, count, bytes: batch.bytes, lagSeconds: lag });
+    logger.debug({ lsn, count, bytes }, "batch delivered");
+    progress.sent({ table: fullName(table), lsn, count, bytes, lagSeconds: lag });
   }
 
   /** Everything up to the maximum is acknowledged: there is nothing of this table in between. */

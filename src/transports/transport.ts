@@ -45,7 +45,8 @@ export interface Traits {
 export interface Sender {
   /**
    * Resolves when all are durable. Rejects when any is not: then any part may have been accepted, and the caller sends
-   * the same messages again, in the same order, before any later one of their keys. One call at a time per key.
+   * the same messages again, in the same order, before any later one of their keys. One call at a time per key. Once it
+   * has resolved, the bodies may be written over: whoever needs them longer has copied them.
    */
   send(messages: readonly Message[]): Promise<void>;
   close(): Promise<void>;

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { isBatch, packBatches, unpackBatch } from "../../src/change/formats/batch-message.ts";
-import { RowMessageEncoder } from "../../src/change/formats/row-message.ts";
 import { type Message, messageSize } from "../../src/change/message.ts";
 import { originOf } from "../../src/change/message-id.ts";
+import { RowMessageEncoder } from "./row-encoder.ts";
 
 function encoder(table: string, keyColumns: string[] | null = null): RowMessageEncoder {
   const origin = originOf({ server: "s", database: "d", recoveryFork: null, captureInstance: `dbo_${table}` });

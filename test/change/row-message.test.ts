@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { RowMessageEncoder } from "../../src/change/formats/row-message.ts";
 import { originOf } from "../../src/change/message-id.ts";
+import { RowMessageEncoder } from "./row-encoder.ts";
 
 const options = {
   table: { schema: "dbo", table: "Persons" },

@@ -1,7 +1,7 @@
 /** The small parts that the ingester is put together from, each by itself. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Message } from "../../src/change/message.ts";
+import { ListedRun } from "../../src/change/message-run.ts";
 import { afterTransaction } from "../../src/change/position.ts";
 import { SourceError } from "../../src/errors.ts";
 import { unlessAborted } from "../../src/ingester/abort.ts";
@@ -17,14 +17,16 @@ import { Host, lsn, World } from "./world.ts";
 
 const never = new AbortController().signal;
 
-function messages(count: number, bytes: number): Message[] {
-  return Array.from({ length: count }, () => ({ id: "", key: "", body: Buffer.alloc(bytes), properties: {} }));
+function messages(count: number, bytes: number): ListedRun {
+  return new ListedRun(
+    Array.from({ length: count }, () => ({ id: "", key: "", body: Buffer.alloc(bytes), properties: {} })),
+  );
 }
 
 test("a batch sizer finds the rows that fill a batch, and follows when rows grow or shrink", () => {
   const sizer = new BatchSizer({ maxRows: 1000, maxBytes: 100_000 });
   const settle = (bytes: number) => {
-    for (let i = 0; i < 40; i++) sizer.measured(messages(10, bytes), 10 * bytes);
+    for (let i = 0; i < 40; i++) sizer.measured(messages(10, bytes));
   };
   settle(500);
   assert.ok(Math.abs(sizer.rows - 200) <= 1, `${sizer.rows} rows`);
@@ -41,7 +43,7 @@ test("a batch sizer finds the rows that fill a batch, and follows when rows grow
 
 test("an empty batch says nothing about sizes", () => {
   const sizer = new BatchSizer({ maxRows: 1000, maxBytes: 102_400 });
-  sizer.measured([], 0);
+  sizer.measured(messages(0, 0));
   assert.equal(sizer.rows, 100);
 });
 

@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { type Message, messageSize } from "../../src/change/message.ts";
+import { ListedRun } from "../../src/change/message-run.ts";
 import {
   afterTransaction,
   beforeTransaction,
@@ -307,7 +308,7 @@ export class Host {
           }
           if (messages.length === limit.maxRows) more = true;
           if (!more) at = afterTransaction(limit.upTo);
-          return { messages, position: at, commitTime: world.commitTime(at.startLsn), more, bytes };
+          return { changes: new ListedRun(messages), position: at, commitTime: world.commitTime(at.startLsn), more };
         }),
       skipGap: () =>
         this.#call(`reader.skipGap ${name}`, () => {

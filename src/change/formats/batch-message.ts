@@ -45,7 +45,7 @@ export function packBatches(messages: readonly Message[], maxBytes: number): Mes
     }
     if (run.length === 0) {
       shared = common;
-      bytes = envelopeSize(message);
+      bytes = batchOverhead(message, message.key);
     }
     run.push(message);
     bytes += size;
@@ -82,18 +82,29 @@ export function unpackBatch(batch: Message): Message[] {
 
 function pack(rows: readonly Message[]): Message {
   const first = rows[0]!;
-  const parts: Buffer[] = [OPEN];
+  const parts: Buffer[] = [];
   for (const [index, row] of rows.entries()) {
     if (index > 0) parts.push(COMMA);
     parts.push(row.body);
   }
-  parts.push(CLOSE);
+  return batchOf(Buffer.concat(parts), first, rows.at(-1)!.id, rows.length, batchKey(first));
+}
+
+/** The batch of `count` row messages, from `first` to the one with id `lastId`. `bodies`: theirs, with commas between them. */
+export function batchOf(bodies: Uint8Array, first: Message, lastId: string, count: number, key: string): Message {
   return {
-    id: batchId(first.id, rows.at(-1)!.id, rows.length),
-    key: batchKey(first),
-    body: Buffer.concat(parts),
+    id: batchId(first.id, lastId, count),
+    key,
+    body: Buffer.concat([OPEN, bodies, CLOSE]),
     properties: batchProperties(first),
   };
+}
+
+/** What a batch that begins with this row takes besides the bodies and their commas, at most. */
+export function batchOverhead(first: Message, key: string): number {
+  const body = Buffer.alloc(0);
+  const properties = batchProperties(first);
+  return messageSize({ id: batchId(first.id, first.id, 1), key, body, properties }) + OPEN.length + CLOSE.length;
 }
 
 function batchProperties(first: Message): Record<string, string> {
@@ -111,15 +122,6 @@ function commonOf(row: Message): string {
   const parts = Object.entries(row.properties).filter(([name]) => !OWN.has(name));
   if (row.properties[KEY_COLUMNS] === undefined) parts.push(["", row.key]);
   return JSON.stringify([originOfId(row.id), ...parts]);
-}
-
-/** What a batch of this row and of others like it takes besides the bodies, at most. */
-function envelopeSize(first: Message): number {
-  const body = Buffer.alloc(0);
-  const properties = batchProperties(first);
-  return (
-    messageSize({ id: batchId(first.id, first.id, 1), key: first.key, body, properties }) + OPEN.length + CLOSE.length
-  );
 }
 
 /** A row too large for a batch travelled under its table's key, behind the batches before it. */

@@ -1,7 +1,7 @@
 /** What the catalogue knows of tables under change data capture. */
 import type { Lsn } from "../../change/position.ts";
 import type { TableName } from "../../ingester/checkpoint.ts";
-import type { ColumnType } from "./column-writer.ts";
+import type { ColumnType } from "./column-type.ts";
 
 export interface CapturedTable extends TableName {
   /** sys.tables.object_id; capture instances are known by it, since their names can collide. */
@@ -33,6 +33,8 @@ export interface CapturedColumn extends ColumnType {
   /** Bit `ordinal - 1` of the update mask. */
   readonly ordinal: number;
   readonly computed: boolean;
+  /** Of char, varchar and text: 1252, 932, 65001 …; null of all others. */
+  readonly codePage: number | null;
   /** Null: the source table no longer has the column. */
   readonly sourceNullable: boolean | null;
 }

@@ -1,7 +1,7 @@
 /** Reads the catalogue: which tables are captured, by which instances, with which columns and keys. */
 import type { TableName } from "../../ingester/checkpoint.ts";
 import type { CapturedColumn, CapturedTable, CaptureInstance } from "./capture-instance.ts";
-import { columnType } from "./column-writer.ts";
+import { columnType } from "./column-type.ts";
 import type { SqlConnection } from "./connection.ts";
 import { lsnOrNull } from "./lsn.ts";
 import { quoteName } from "./quote.ts";
@@ -19,7 +19,8 @@ JOIN sys.schemas AS s ON s.schema_id = t.schema_id
 ORDER BY ct.source_object_id, ct.create_date, ct.object_id`;
 
 const columnsQuery = `
-SELECT cc.object_id, cc.column_name, cc.column_ordinal, cc.is_computed, b.name, c.max_length, c.scale, sc.is_nullable
+SELECT cc.object_id, cc.column_name, cc.column_ordinal, cc.is_computed, b.name, c.max_length, c.scale, sc.is_nullable,
+  CONVERT(int, COLLATIONPROPERTY(c.collation_name, 'CodePage'))
 FROM cdc.captured_columns AS cc
 JOIN cdc.change_tables AS ct ON ct.object_id = cc.object_id
 JOIN sys.columns AS c ON c.object_id = cc.object_id AND c.name = cc.column_name
@@ -98,12 +99,13 @@ export async function readCatalog(connection: SqlConnection, signal: AbortSignal
 }
 
 function readColumn(row: Row): CapturedColumn {
-  const [, name, ordinal, computed, type, maxLength, scale, nullable] = row;
+  const [, name, ordinal, computed, type, maxLength, scale, nullable, codePage] = row;
   return {
     name: name as string,
     ordinal: ordinal as number,
     computed: Boolean(computed),
     ...columnType(type, maxLength, scale),
+    codePage: codePage as number | null,
     sourceNullable: nullable === null ? null : Boolean(nullable),
   };
 }

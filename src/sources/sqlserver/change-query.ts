@@ -22,6 +22,7 @@ import type { CaptureInstance } from "./capture-instance.ts";
 import type { Parameter } from "./connection.ts";
 import { lsnBefore, lsnBytes } from "./lsn.ts";
 import { quoteName } from "./quote.ts";
+import type { LeadingColumns } from "./rows/row-code.ts";
 
 const LSN = "[__$start_lsn]";
 const COMMAND = "[__$command_id]";
@@ -36,7 +37,7 @@ export interface ChangeQueryOptions {
   instance: CaptureInstance;
   /** Columns that the expressions need. */
   columns: readonly string[];
-  /** Over ROW. */
+  /** Over ROW, one a column. */
   expressions: readonly string[];
   /** With the rows of operation 3. */
   before: boolean;
@@ -44,21 +45,9 @@ export interface ChangeQueryOptions {
   zone: boolean;
 }
 
-/** Where in a row of set 2 what is. */
-export interface RowLayout {
-  lsn: 0;
-  command: 1;
-  seqval: 2;
-  operation: 3;
-  commitTime: 4;
-  /** -1 where the query does not ask for it. */
-  offset: number;
-  mask: number;
-  values: number;
-}
-
 export class ChangeQuery {
-  readonly layout: RowLayout;
+  /** Of set 2; behind them come the expressions. */
+  readonly leading: LeadingColumns;
   /** What makes sets 3 and 4, for a read that was called off before them; takes @instance. */
   readonly afterwards: string;
   /** Position between transactions, and within one. */
@@ -74,8 +63,7 @@ export class ChangeQuery {
     this.#zone = options.zone;
     const offset = options.zone ? 5 : -1;
     const mask = options.before ? 5 + Number(options.zone) : -1;
-    const values = 5 + Number(options.zone) + Number(options.before);
-    this.layout = { lsn: 0, command: 1, seqval: 2, operation: 3, commitTime: 4, offset, mask, values };
+    this.leading = { lsn: 0, command: 1, seqval: 2, operation: 3, commitTime: 4, offset, mask };
     this.afterwards =
       "SELECT sys.fn_cdc_get_min_lsn(@instance);\n" +
       "SELECT c.name, b.name, c.max_length, c.scale FROM sys.columns AS c " +

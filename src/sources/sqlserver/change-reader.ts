@@ -17,8 +17,7 @@
  *     maximum below the wanted end        read up to it, and again after a moment
  */
 import { waitFor } from "../../backoff.ts";
-import type { Message } from "../../change/message.ts";
-import { messageSize } from "../../change/message.ts";
+import { emptyRun, type MessageRun } from "../../change/message-run.ts";
 import {
   afterTransaction,
   beforeTransaction,
@@ -33,13 +32,14 @@ import type { BatchLimit, ChangeBatch, ChangeReader, SourceTable } from "../../i
 import type { Logger } from "../../telemetry/logger.ts";
 import type { CapturedTable, CaptureInstance } from "./capture-instance.ts";
 import { isBetweenTransactions } from "./change-query.ts";
-import { type ColumnType, columnType } from "./column-writer.ts";
+import { type ColumnType, columnType } from "./column-type.ts";
 import type { ResultSet, SqlConnection } from "./connection.ts";
 import type { ConnectionPool } from "./connection-pool.ts";
 import { behindCheckpoint, checkHistory, gapError } from "./history.ts";
 import type { InstanceReading } from "./instance-reading.ts";
 import { lsnBefore, lsnBytes, lsnOrNull } from "./lsn.ts";
-import type { RowDecoder } from "./row-decoder.ts";
+import { BufferPool } from "./rows/buffer-pool.ts";
+import { ChangeRows } from "./rows/change-rows.ts";
 import { localText } from "./server-time.ts";
 
 /** What a reader needs to know of its source. */
@@ -62,6 +62,9 @@ const SECONDARY_PAUSE_MS = 500;
 /** Changes of the catalogue in the middle of reads are rare; this many in a row are an error of ours. */
 const MOST_ATTEMPTS = 5;
 
+/** Bytes; larger ones come with giant rows, and go with them. */
+const LARGEST_BUFFER = 32 * 1024 * 1024;
+
 interface Plan {
   instance: CaptureInstance;
   /** Where this read ends. */
@@ -78,6 +81,7 @@ export class SqlServerChangeReader implements ChangeReader {
   #commitTime: string | null;
   /** The instance that the position was read from; null: not known yet. */
   #current: CaptureInstance | null = null;
+  readonly #buffers = new BufferPool(LARGEST_BUFFER);
   /** Connections on which the position was held against the history. */
   #verified = new WeakSet<object>();
 
@@ -144,7 +148,7 @@ export class SqlServerChangeReader implements ChangeReader {
     await this.#verify(connection, signal);
     if (session === null || connection.session !== session) return "again";
 
-    const { messages, last, full } = answer;
+    const { changes, last, full } = answer;
     this.#announce(plan.instance);
     let { end, more } = plan;
     let commitTime = plan.end.startLsn === plan.upTo ? answer.boundTime : null;
@@ -155,15 +159,15 @@ export class SqlServerChangeReader implements ChangeReader {
       end = afterTransaction(answer.bound!);
       commitTime = answer.boundTime;
       more = true;
-      if (messages.length === 0) await waitFor(SECONDARY_PAUSE_MS, signal);
+      if (changes.count === 0) await waitFor(SECONDARY_PAUSE_MS, signal);
     }
     // On a secondary that is behind, the bound may lie below what was read before.
     if (comparePositions(end, this.#position) > 0) this.#moveTo(end, commitTime);
-    return { messages, position: this.#position, commitTime: this.#commitTime, more, bytes: answer.bytes };
+    return { changes, position: this.#position, commitTime: this.#commitTime, more };
   }
 
   #nothing(): ChangeBatch {
-    return { messages: [], position: this.#position, commitTime: this.#commitTime, more: false, bytes: 0 };
+    return { changes: emptyRun, position: this.#position, commitTime: this.#commitTime, more: false };
   }
 
   /** Null: the capture job has not processed any instance yet. */
@@ -223,11 +227,7 @@ export class SqlServerChangeReader implements ChangeReader {
   ): Promise<Answer> {
     // An update with its old row is two rows: fewer than two would never get to the second.
     const top = Math.max(reading.before ? 2 : 1, limit.maxRows);
-    const messages: Message[] = [];
-    let last: Answer["last"] = null;
-    let rows = 0;
-    let bytes = 0;
-    let decoder: RowDecoder | null = null;
+    const rows = new ChangeRows(reading.rows, reading.labels, limit, this.#buffers, CLOCK_OFFSET);
     const { sql, parameters } = reading.query.after(this.#position, plan.upTo, top, {
       tableId: reading.tableId,
       instance: plan.instance.name,
@@ -235,29 +235,17 @@ export class SqlServerChangeReader implements ChangeReader {
     });
     const { sets, stopped } = await connection.query(sql, parameters, signal, {
       doing: `reading the changes of ${fullName(this.table)}`,
-      streams: CHANGES,
-      onRow: (row, answered) => {
-        rows++;
-        decoder ??= reading.decoder(answered[0]!.rows[0]![CLOCK_OFFSET] as number);
-        const change = decoder.decode(row);
-        if (change === null) return true;
-        const size = messageSize(change.message);
-        if (messages.length > 0 && (messages.length >= limit.maxRows || bytes + size > limit.maxBytes)) return false;
-        messages.push(change.message);
-        bytes += size;
-        last = { position: change.position, commitTime: change.commitTime };
-        return true;
-      },
+      stream: { set: CHANGES, rows },
     });
     const [lowAfter, columns] = stopped
       ? await this.#afterwards(reading, plan.instance, connection, signal)
       : [sets[3]!, sets[4]!];
+    const { last } = rows;
     const [maximum, bound, low, boundTime, , updateability] = sets[0]!.rows[0]!;
     return {
-      messages,
-      last,
-      bytes,
-      full: last !== null && (stopped || rows === top),
+      changes: rows.run(),
+      last: last && { position: last.position, commitTime: last.commitTime && localText(last.commitTime) },
+      full: last !== null && (rows.enough || rows.read === top),
       maximum: lsnOrNull(maximum),
       bound: lsnOrNull(bound),
       lowBefore: watermark(low),
@@ -337,10 +325,9 @@ export class SqlServerChangeReader implements ChangeReader {
 }
 
 interface Answer {
-  messages: Message[];
+  changes: MessageRun;
   /** Of the last message; null without one. */
   last: { position: Position; commitTime: string | null } | null;
-  bytes: number;
   /** There may be more below the bound. */
   full: boolean;
   maximum: Lsn | null;

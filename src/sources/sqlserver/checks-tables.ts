@@ -8,7 +8,7 @@ import type { CapturedTable } from "./capture-instance.ts";
 import type { CheckContext, Finding } from "./finding.ts";
 import { lsnOrNull } from "./lsn.ts";
 import { quoteName, quoteText } from "./quote.ts";
-import { chosenColumns } from "./row-decoder.ts";
+import { chosenColumns } from "./rows/columns.ts";
 import type { TableOptions } from "./table-options.ts";
 
 /** The captured tables that the configuration means, and what it means in vain. */

@@ -13,6 +13,10 @@ import { DStreamError, describeError, SourceError } from "../../errors.ts";
 import { type SqlServerHost, type SqlServerTarget, toTediousConfig } from "./connection-string.ts";
 import { fullError } from "./full-error.ts";
 import { sourceError } from "./source-errors.ts";
+import { MalformedResponse } from "./wire/malformed.ts";
+import { PacketStream } from "./wire/packets.ts";
+import { ResponseReader, type RowHandler } from "./wire/response.ts";
+import { bytesReceived, tapResponse } from "./wire/tedious.ts";
 
 export type Parameter = { name: string } & (
   | { type: "binary10"; value: Buffer | null }
@@ -22,9 +26,7 @@ export type Parameter = { name: string } & (
 );
 
 export interface ResultSet {
-  /** Names, in order. */
-  columns: string[];
-  /** Values as tedious reads them, in column order; empty where rows went to `onRow`. */
+  /** Values as tedious reads them, in column order. */
   rows: unknown[][];
 }
 
@@ -32,16 +34,15 @@ export interface QueryOptions {
   /** What is being done, for errors: "reading the changes of dbo.Persons". */
   doing: string;
   /**
-   * Gets each row of the result set `streams` (counted from 0) instead of its being collected, and the sets before it; false:
-   * enough, the rest of the answer is called off.
+   * Takes the rows of one result set (`set`, counted from 0) as they lie on the wire; its rows are then empty in the result. When
+   * it has enough, the rest of the answer is called off.
    */
-  onRow?: (values: unknown[], answered: readonly ResultSet[]) => boolean;
-  streams?: number;
+  stream?: { set: number; rows: RowHandler };
 }
 
 export interface QueryResult {
   sets: ResultSet[];
-  /** onRow said enough: later result sets are missing. */
+  /** The handler of the stream had enough: later result sets are missing. */
   stopped: boolean;
 }
 
@@ -228,29 +229,31 @@ function execute(
     cancel();
   };
 
-  const request = new Request(sql, (error) => finish(error));
-  for (const parameter of parameters) addParameter(request, parameter);
-  request.on("columnMetadata", (columns) => {
-    const names = (columns as { colName: string }[]).map((column) => column.colName);
-    result.sets.push({ columns: names, rows: [] });
-  });
-  request.on("row", (columns: { value: unknown }[]) => {
-    if (failure !== undefined || result.stopped) return;
-    const values = columns.map((column) => column.value);
-    const set = result.sets.length - 1;
-    try {
-      if (options.streams !== set) result.sets[set]!.rows.push(values);
-      else if (options.onRow?.(values, result.sets) === false) {
-        result.stopped = true;
-        cancel();
-      }
-    } catch (error) {
-      failure =
-        error instanceof DStreamError
+  let release = () => {};
+  const tap = (stream: NonNullable<QueryOptions["stream"]>) => {
+    const response = new StreamedResponse(stream, () => {
+      result.stopped = true;
+      cancel();
+    });
+    result.sets = response.sets;
+    release = tapResponse(connection, response, (error) => {
+      failure ??=
+        error instanceof DStreamError || error instanceof MalformedResponse
           ? error
           : new SourceError("table", `While ${options.doing}: ${describeError(error)}`, { cause: error });
-      cancel();
-    }
+      connection.close();
+      finish(failure);
+    });
+  };
+
+  const request = new Request(sql, (error) => {
+    release();
+    finish(error);
+  });
+  for (const parameter of parameters) addParameter(request, parameter);
+  request.on("columnMetadata", () => result.sets.push({ rows: [] }));
+  request.on("row", (columns: { value: unknown }[]) => {
+    if (failure === undefined) result.sets.at(-1)!.rows.push(columns.map((column) => column.value));
   });
 
   signal.addEventListener("abort", onAbort, { once: true });
@@ -267,23 +270,58 @@ function execute(
     Math.min(1_000, times.stall, times.answer),
   );
   connection.execSql(request);
+  if (options.stream !== undefined) tap(options.stream);
   return promise;
+}
+
+/** Reads a response from its bytes, one row set of it by its handler. */
+class StreamedResponse {
+  readonly sets: ResultSet[];
+  readonly #reader: ResponseReader;
+  readonly #packets: PacketStream;
+  readonly #rows: RowHandler;
+  readonly #onEnough: () => void;
+  #told = false;
+
+  constructor({ set, rows }: { set: number; rows: RowHandler }, onEnough: () => void) {
+    this.#reader = new ResponseReader(set, rows);
+    this.#packets = new PacketStream((bytes, from, to) => this.#reader.append(bytes, from, to));
+    this.#rows = rows;
+    this.#onEnough = onEnough;
+    this.sets = this.#reader.sets;
+  }
+
+  push(chunk: Buffer): number {
+    const end = this.#packets.push(chunk);
+    this.#reader.read();
+    // A response that was called off may end anywhere.
+    if (end >= 0 && !this.#told) this.#reader.finish();
+    if (end < 0 && this.#rows.enough && !this.#told) {
+      this.#told = true;
+      this.#onEnough();
+    }
+    return end;
+  }
+
+  get tokens(): Buffer {
+    return this.#reader.tokens;
+  }
 }
 
 /**
  * Milliseconds without a byte from the server, and whether the answer has begun. tedious ends its own request timer at the
- * first packet, and tells of rows only when they are whole, so this looks at the socket (a private field of tedious; where
- * it is gone, the time counts from the start).
+ * first packet, and tells of rows only when they are whole, so this looks at the socket; where tedious does not tell, the
+ * time counts from the start.
  */
 function watchProgress(connection: Connection): () => { quiet: number; answered: boolean } {
-  const received = () => (connection as unknown as { socket?: { bytesRead?: number } }).socket?.bytesRead ?? 0;
-  const before = received();
+  const before = bytesReceived(connection);
   let bytes = before;
   let since = performance.now();
   return () => {
     const now = performance.now();
-    if (received() !== bytes) {
-      bytes = received();
+    const received = bytesReceived(connection);
+    if (received !== bytes) {
+      bytes = received;
       since = now;
     }
     return { quiet: now - since, answered: bytes !== before };

@@ -1,14 +1,15 @@
 /** How the changes of one capture instance are asked for and encoded: compiled once, used for every batch. */
+import type { RowLabels } from "../../change/encoded-run.ts";
 import type { ChangeQuery } from "./change-query.ts";
-import type { RowDecoder } from "./row-decoder.ts";
+import type { CompiledRows } from "./rows/compiled-rows.ts";
 
 export interface InstanceReading {
   readonly tableId: number;
   readonly query: ChangeQuery;
+  readonly rows: CompiledRows;
+  readonly labels: RowLabels;
   /** The rows of operation 3 are read too. */
   readonly before: boolean;
   /** Of the server, where the query asks by it. */
   readonly zone: string | null;
-  /** For one result. `clockOffset`: of the server's clock, in minutes. */
-  decoder(clockOffset: number): RowDecoder;
 }

@@ -6,7 +6,7 @@ import {
   refuseNamesakes,
   serverIdentity,
 } from "../../change/formats/destination.ts";
-import { RowMessageEncoder } from "../../change/formats/row-message.ts";
+import { rowTemplate } from "../../change/formats/row-message.ts";
 import { originOf } from "../../change/message-id.ts";
 import { afterTransaction, comparePositions, type Lsn, type Position } from "../../change/position.ts";
 import { defaultValueOptions, type ValueOptions } from "../../change/values.ts";
@@ -18,7 +18,7 @@ import type { Logger } from "../../telemetry/logger.ts";
 import { closest } from "../../text/closest.ts";
 import type { CapturedTable, CaptureInstance } from "./capture-instance.ts";
 import { readCatalog, readRecoveryFork } from "./catalog.ts";
-import { ChangeQuery } from "./change-query.ts";
+import { ChangeQuery, ROW } from "./change-query.ts";
 import { notProcessed, type ReaderSurroundings, SqlServerChangeReader } from "./change-reader.ts";
 import { checkSqlServer } from "./checks.ts";
 import { type ConnectionTimes, SqlConnection } from "./connection.ts";
@@ -27,7 +27,8 @@ import type { SqlServerTarget } from "./connection-string.ts";
 import type { Finding } from "./finding.ts";
 import type { InstanceReading } from "./instance-reading.ts";
 import { lsnBefore, lsnBytes, lsnOrNull } from "./lsn.ts";
-import { chosenColumns, RowDecoder, RowFields } from "./row-decoder.ts";
+import { chosenColumns, rowFields, selectExpression } from "./rows/columns.ts";
+import { CompiledRows } from "./rows/compiled-rows.ts";
 import { localText, readServerTime, type ServerTime } from "./server-time.ts";
 import { startPosition } from "./start.ts";
 import { defaultTableOptions, type TableOptions } from "./table-options.ts";
@@ -276,49 +277,59 @@ export class SqlServerSource implements Source {
     const known = readings.get(cacheKey);
     if (known) return known;
     const options = this.#tableOptions(table);
-    const columns = chosenColumns(table, instance, {
+    const choice = {
       include: options.columnsInclude,
       exclude: options.columnsExclude,
-    });
-    const keyColumns = this.#keyColumns(
-      table,
-      captured,
-      instance,
-      columns.map((column) => column.name),
-    );
-    const fields = new RowFields(columns, keyColumns ?? [], this.#values);
+      mask: options.columnsMask,
+    };
+    const columns = chosenColumns(table, instance, choice);
+    const names = columns.map((column) => column.name);
+    const masked = new Set(options.columnsMask?.map((name) => name.toLowerCase()));
+    const shown = names.filter((name) => !masked.has(name.toLowerCase()));
+    const keyColumns = this.#keyColumns(table, captured, instance, shown);
     const query = new ChangeQuery({
       instance,
-      columns: fields.columns,
-      expressions: fields.expressions,
+      columns: names,
+      expressions: columns.map((column) => selectExpression(column, ROW)),
       before: options.before,
       zone: time.zone !== null,
     });
-    const encoder = new RowMessageEncoder({
-      table,
-      destination: table.destination,
-      ingestQueue: this.#options.ingestQueue,
-      origin: originOf({
-        server: serverIdentity(this.#host()),
-        database: this.#options.target.database,
-        recoveryFork,
-        captureInstance: instance.name,
-      }),
-      keyColumns,
-    });
+    const { destination } = table;
+    const { ingestQueue } = this.#options;
     const reading: InstanceReading = {
       tableId: captured.objectId,
       query,
+      rows: new CompiledRows({
+        leading: query.leading,
+        fields: rowFields(columns, keyColumns ?? [], choice),
+        template: rowTemplate({ table, destination, ingestQueue }),
+        values: this.#values,
+      }),
+      labels: {
+        table,
+        destination,
+        origin: originOf({
+          server: serverIdentity(this.#host()),
+          database: this.#options.target.database,
+          recoveryFork,
+          captureInstance: instance.name,
+        }),
+        keyColumns,
+      },
       before: options.before,
       zone: time.zone,
-      decoder: (clockOffset) => new RowDecoder(query.layout, fields, encoder, clockOffset),
     };
     readings.set(cacheKey, reading);
     return reading;
   }
 
   /** Null: the table keeps its order as a whole. */
-  #keyColumns(table: SourceTable, captured: CapturedTable, instance: CaptureInstance, sent: string[]): string[] | null {
+  #keyColumns(
+    table: SourceTable,
+    captured: CapturedTable,
+    instance: CaptureInstance,
+    shown: string[],
+  ): string[] | null {
     if (this.#options.ordering !== "key") return null;
     const { primaryKey } = captured;
     const isCaptured = (name: string) => instance.columns.some((column) => column.name === name && !column.computed);
@@ -329,13 +340,14 @@ export class SqlServerSource implements Source {
       );
       return null;
     }
-    const missing = primaryKey.filter((name) => !sent.includes(name));
+    const missing = primaryKey.filter((name) => !shown.includes(name));
     if (missing.length > 0)
       throw new SourceError(
         "table",
-        `The columns of ${fullName(table)} that are sent leave out its key: ${missing.join(", ")}.`,
+        `The columns of ${fullName(table)} that are sent leave out or mask its key: ${missing.join(", ")}.`,
         {
-          advice: 'ordering = "key" needs the whole primary key: change columns_include or columns_exclude.',
+          advice:
+            'ordering = "key" needs the whole primary key: change columns_include, columns_exclude or columns_mask.',
         },
       );
     return [...primaryKey];

@@ -8,6 +8,8 @@ export interface TableOptions {
   /** Captured columns to send; all where undefined. */
   columnsInclude?: readonly string[] | undefined;
   columnsExclude?: readonly string[] | undefined;
+  /** Columns whose values are not to be seen. */
+  columnsMask?: readonly string[] | undefined;
 }
 
 export const defaultTableOptions: TableOptions = { start: { at: "low_watermark" }, before: false };

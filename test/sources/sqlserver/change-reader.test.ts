@@ -117,7 +117,7 @@ test("a batch ends before it is too large, but for a message that is so by itsel
     batches.map((batch) => batch.messages.map(parse).map(({ data }) => data["id"])).filter((ids) => ids.length > 0),
     [[0, 1, 2], [3], [4]],
   );
-  for (const { bytes, messages } of batches) assert.ok(bytes <= 5_000 || messages.length === 1);
+  for (const { changes } of batches) assert.ok(changes.bytes <= 5_000 || changes.count === 1);
 });
 
 test("nothing above the polled maximum is read", async () => {

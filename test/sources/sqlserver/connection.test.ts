@@ -3,10 +3,31 @@ import { test } from "node:test";
 import type { SourceError } from "../../../src/errors.ts";
 import { SqlConnection } from "../../../src/sources/sqlserver/connection.ts";
 import { parseConnectionString } from "../../../src/sources/sqlserver/connection-string.ts";
+import type { RowHandler } from "../../../src/sources/sqlserver/wire/response.ts";
 import { never, World } from "./world.ts";
 
 const doing = "asking";
 const many = "SELECT TOP (20000) a.value, REPLICATE(N'x', 200) FROM GENERATE_SERIES(1, 20000) AS a";
+
+/** Rows of (int NOT NULL, nvarchar(4000)) as they lie on the wire, up to so many. */
+class FirstRows implements RowHandler {
+  count = 0;
+  readonly #most: number;
+  constructor(most: number) {
+    this.#most = most;
+  }
+  begin(): void {}
+  get enough(): boolean {
+    return this.count >= this.#most;
+  }
+  row(_s: Buffer, view: DataView, p: number, end: number): number {
+    if (p + 6 > end) return -1;
+    const next = p + 6 + view.getUint16(p + 4, true);
+    if (next > end) return -1;
+    this.count++;
+    return next;
+  }
+}
 
 async function connected(times = {}): Promise<{ world: World; connection: SqlConnection } & AsyncDisposable> {
   const world = await World.open();
@@ -30,10 +51,6 @@ test("parameters are typed, results come as arrays in column order, sets one aft
     ],
     never,
     { doing },
-  );
-  assert.deepEqual(
-    sets.map(({ columns }) => columns),
-    [["a", "b"], ["c"]],
   );
   assert.deepEqual(
     sets.map(({ rows }) => rows),
@@ -93,9 +110,9 @@ test("a reader that has enough stops the answer, and the connection is kept", as
   await using it = await connected();
   await ask(it.connection, "SELECT 1");
   const { session } = it.connection;
-  let rows = 0;
-  const result = await it.connection.query(many, [], never, { doing, streams: 0, onRow: () => ++rows < 100 });
-  assert.deepEqual([result.stopped, rows], [true, 100]);
+  const rows = new FirstRows(100);
+  const result = await it.connection.query(many, [], never, { doing, stream: { set: 0, rows } });
+  assert.deepEqual([result.stopped, rows.count], [true, 100]);
   assert.deepEqual((await ask(it.connection, "SELECT 2")).sets[0]!.rows, [[2]]);
   assert.equal(it.connection.session, session);
 });

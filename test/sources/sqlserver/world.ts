@@ -114,8 +114,18 @@ export async function readerFromStart(source: SqlServerSource, table: SourceTabl
   return source.reader(table, { position: await source.start(table, never), commitTime: null });
 }
 
-export function readOnce(reader: ChangeReader, upTo: Lsn, maxRows = 1_000, maxBytes = 1_000_000): Promise<ChangeBatch> {
-  return reader.read({ maxRows, maxBytes, upTo }, never);
+export interface ReadBatch extends ChangeBatch {
+  messages: Message[];
+}
+
+export async function readOnce(
+  reader: ChangeReader,
+  upTo: Lsn,
+  maxRows = 1_000,
+  maxBytes = 1_000_000,
+): Promise<ReadBatch> {
+  const batch = await reader.read({ maxRows, maxBytes, upTo }, never);
+  return { ...batch, messages: batch.changes.messages() };
 }
 
 /** Every batch up to `upTo`, and the checkpoint after them. */
@@ -124,8 +134,8 @@ export async function readToEnd(
   upTo: Lsn,
   maxRows = 1_000,
   maxBytes = 1_000_000,
-): Promise<{ messages: Message[]; checkpoint: Checkpoint; batches: ChangeBatch[] }> {
-  const batches: ChangeBatch[] = [];
+): Promise<{ messages: Message[]; checkpoint: Checkpoint; batches: ReadBatch[] }> {
+  const batches: ReadBatch[] = [];
   for (;;) {
     const batch = await readOnce(reader, upTo, maxRows, maxBytes);
     batches.push(batch);

@@ -1,0 +1,39 @@
+/** What the values of each type can be: anything else is not a response of SQL Server's. */
+import { ImpossibleValue } from "./row-sink.ts";
+import { LAST_DAY } from "./times.ts";
+
+const POWERS_OF_TEN = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+
+export function impossible(column: string, expected: string): ImpossibleValue {
+  return new ImpossibleValue(column, expected);
+}
+
+export function finite(column: string, value: number): number {
+  if (!Number.isFinite(value)) throw impossible(column, "a finite number");
+  return value;
+}
+
+export function checkDays(column: string, days: number): number {
+  if (days > LAST_DAY) throw impossible(column, "a day up to 9999-12-31");
+  return days;
+}
+
+export function checkTime(column: string, units: number, scale: number): number {
+  if (units >= 86_400 * POWERS_OF_TEN[scale]!) throw impossible(column, "a time below 24 hours");
+  return units;
+}
+
+/** MS-TDS 2.2.5.5.1.8: 14 hours at most. */
+export function checkOffset(column: string, minutes: number): void {
+  if (minutes < -840 || minutes > 840) throw impossible(column, "an offset of at most 14 hours");
+}
+
+/** From 1753-01-01 to 9999-12-31. */
+export function checkDateTime(column: string, days: number, ticks: number): void {
+  if (days < -53_690 || days > 2_958_463) throw impossible(column, "a day from 1753 to 9999");
+  if (ticks >= 25_920_000) throw impossible(column, "a time below 24 hours");
+}
+
+export function checkMinutes(column: string, minutes: number): void {
+  if (minutes >= 1_440) throw impossible(column, "a time below 24 hours");
+}
