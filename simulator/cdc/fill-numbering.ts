@@ -79,13 +79,17 @@ export class FillNumbering {
     return {
       value: (row) => this.commitLsn(this.transactionOf(row)),
       until: (row) => this.firstRowOfTransaction(this.transactionOf(row) + 1),
-      write: (first, count, bytes, base, at) => {
-        for (let i = 0; i < count; ) {
-          const transaction = this.transactionOf(first + i);
-          const lsn = this.commitLsn(transaction);
-          const end = Math.min(count, this.firstRowOfTransaction(transaction + 1) - first);
-          for (; i < end; i++) for (let k = 0, to = base + at[i]!; k < 10; k++) bytes[to + k] = lsn[k]!;
-        }
+      wire: {
+        size: 10,
+        write: (rows, count, bytes, base, at) => {
+          for (let i = 0; i < count; ) {
+            const transaction = this.transactionOf(rows[i]!);
+            const lsn = this.commitLsn(transaction);
+            const end = this.firstRowOfTransaction(transaction + 1);
+            for (; i < count && rows[i]! < end; i++)
+              for (let k = 0, to = base + at[i]!; k < 10; k++) bytes[to + k] = lsn[k]!;
+          }
+        },
       },
     };
   }
@@ -98,28 +102,25 @@ export class FillNumbering {
         return this.#lsn(transaction, ordinal);
       },
       until: (row) => this.#firstRow(this.#change(row) + 1),
-      write: (first, count, bytes, base, at) => {
-        for (let i = 0; i < count; ) {
-          // As long as one block of the log lasts only the slot changes.
-          const { transaction, ordinal } = this.#place(first + i);
-          const lsn = this.#lsn(transaction, ordinal);
-          const last = ordinal + this.#slots - 1 - (ordinal % this.#slots);
-          const end = Math.min(count, this.#firstRowAt(transaction, last + 1) - first);
-          let place = (first + i) % this.#rowsOfPattern;
-          let change = this.#changeOf[place]!;
-          let slot = (ordinal % this.#slots) + 1;
-          for (; i < end; i++) {
-            if (this.#changeOf[place] !== change) {
-              change = this.#changeOf[place]!;
-              slot++;
+      wire: {
+        size: 10,
+        write: (rows, count, bytes, base, at) => {
+          for (let i = 0; i < count; ) {
+            // As long as one block of the log lasts only the slot changes.
+            const { transaction, ordinal, change } = this.#place(rows[i]!);
+            const lsn = this.#lsn(transaction, ordinal);
+            const inBlock = ordinal % this.#slots;
+            const end = this.#firstRowAt(transaction, ordinal + this.#slots - inBlock);
+            const before = change - inBlock - 1;
+            for (; i < count && rows[i]! < end; i++) {
+              const slot = this.#change(rows[i]!) - before;
+              const to = base + at[i]!;
+              for (let k = 0; k < 8; k++) bytes[to + k] = lsn[k]!;
+              bytes[to + 8] = slot >> 8;
+              bytes[to + 9] = slot;
             }
-            const to = base + at[i]!;
-            for (let k = 0; k < 8; k++) bytes[to + k] = lsn[k]!;
-            bytes[to + 8] = slot >> 8;
-            bytes[to + 9] = slot;
-            if (++place === this.#rowsOfPattern) place = 0;
           }
-        }
+        },
       },
     };
   }
@@ -129,26 +130,23 @@ export class FillNumbering {
     return {
       value: (row) => this.#place(row).ordinal,
       until: (row) => this.#firstRow(this.#change(row) + 1),
-      write: (first, count, bytes, base, at) => {
-        for (let i = 0; i < count; ) {
-          const { transaction, ordinal } = this.#place(first + i);
-          const end = Math.min(count, this.firstRowOfTransaction(transaction + 1) - first);
-          let place = (first + i) % this.#rowsOfPattern;
-          let change = this.#changeOf[place]!;
-          let command = ordinal;
-          for (; i < end; i++) {
-            if (this.#changeOf[place] !== change) {
-              change = this.#changeOf[place]!;
-              command++;
+      wire: {
+        size: 4,
+        write: (rows, count, bytes, base, at) => {
+          for (let i = 0; i < count; ) {
+            const { transaction, ordinal, change } = this.#place(rows[i]!);
+            const end = this.firstRowOfTransaction(transaction + 1);
+            const before = change - ordinal;
+            for (; i < count && rows[i]! < end; i++) {
+              const command = this.#change(rows[i]!) - before;
+              const to = base + at[i]!;
+              bytes[to] = command;
+              bytes[to + 1] = command >> 8;
+              bytes[to + 2] = command >> 16;
+              bytes[to + 3] = command >> 24;
             }
-            const to = base + at[i]!;
-            bytes[to] = command;
-            bytes[to + 1] = command >> 8;
-            bytes[to + 2] = command >> 16;
-            bytes[to + 3] = command >> 24;
-            if (++place === this.#rowsOfPattern) place = 0;
           }
-        }
+        },
       },
     };
   }
@@ -164,10 +162,10 @@ export class FillNumbering {
   }
 
   /** A row's transaction, and the place of its change there, from 1. */
-  #place(row: number): { transaction: number; ordinal: number } {
+  #place(row: number): { transaction: number; ordinal: number; change: number } {
     const change = this.#change(row);
     const transaction = Math.floor(change / this.#size.changesPerTransaction);
-    return { transaction, ordinal: change - transaction * this.#size.changesPerTransaction + 1 };
+    return { transaction, ordinal: change - transaction * this.#size.changesPerTransaction + 1, change };
   }
 
   #firstRowAt(transaction: number, ordinal: number): number {

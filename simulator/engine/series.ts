@@ -13,11 +13,15 @@ export interface OwnColumn {
   value(row: number): NonNullable<Value>;
   /** The first row behind `row` that may have another value. */
   until(row: number): number;
-  /**
-   * Where values can be written in one go, as TDS has them without their length: the bytes of a binary, an int as four bytes,
-   * little-endian. The value of row `first + i` goes to `bytes` at `base + at[i]`, for i below `count`.
-   */
-  write?(first: number, count: number, bytes: Uint8Array, base: number, at: Int32Array): void;
+  /** Where values of many rows can be written in one go. */
+  wire?: OwnBytes;
+}
+
+/** Values as TDS has them, without their length: a binary's bytes, an int as four bytes, little-endian. */
+export interface OwnBytes {
+  readonly size: number;
+  /** The values of `count` rows, in ascending order: that of row `rows[i]` goes to `bytes` at `base + at[i]`. */
+  write(rows: Int32Array, count: number, bytes: Uint8Array, base: number, at: Int32Array): void;
 }
 
 export interface NumberedRows {
@@ -33,6 +37,7 @@ export class Series implements NumberedRows {
   readonly own: ReadonlyMap<number, OwnColumn>;
   readonly #own: readonly (readonly [number, OwnColumn])[];
   /** Lists of columns by which the rows ascend, no two of them equal in all. */
+  #nulls: Set<number> | undefined;
   readonly #orders: readonly (readonly number[])[];
 
   constructor(definition: {
@@ -46,6 +51,18 @@ export class Series implements NumberedRows {
     this.own = definition.own;
     this.#own = [...definition.own];
     this.#orders = definition.orders;
+  }
+
+  /** Whether a row has NULL in this column. */
+  mayBeNull(column: number): boolean {
+    if (this.own.has(column)) return false;
+    this.#nulls ??= new Set(this.patterns.flatMap((row) => row.flatMap((value, i) => (value === null ? [i] : []))));
+    return this.#nulls.has(column);
+  }
+
+  /** Whether all its rows can be written to the wire from its patterns. */
+  get writable(): boolean {
+    return this.#own.every(([, { wire }]) => wire);
   }
 
   row(number: number): Row {

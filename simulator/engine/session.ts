@@ -2,6 +2,7 @@
  * The line between the wire and the engine. The TDS server makes one `SqlSession` a connection and gives each request a
  * `ResultSink`; it knows nothing of SQL. The engine knows nothing of packets.
  */
+import type { RowBlock } from "./row-block.ts";
 import type { SqlType, Value } from "./values.ts";
 
 export interface ResultColumn {
@@ -39,8 +40,8 @@ export interface ResultSink {
   columns(columns: ResultColumn[]): void;
   /** A row of the current result set, one value a column. */
   row(values: readonly Value[]): void | Promise<void>;
-  /** Ready-made ROW tokens, for benchmarks: bytes as they go on the wire, whole rows only. */
-  rows?(tokens: Buffer, count: number): void | Promise<void>;
+  /** Many rows in one piece; whoever has it not gets them one by one. */
+  block?(block: RowBlock): void | Promise<void>;
   /**
    * A statement has ended. `rowCount` is absent where SQL Server sends none (SET, DECLARE, NOCOUNT). `select` says that it
    * ended a result set. `command` names what changed rows, since JDBC takes update counts by it (absent: an UPDATE).

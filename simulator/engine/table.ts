@@ -325,6 +325,10 @@ export class Table implements TableSchema {
     this.rowCount += series.length;
   }
 
+  get hasSeries(): boolean {
+    return this.#parts.length > 0;
+  }
+
   /** Whether an index can be read without sorting what the table has of series. */
   followedBySeries(index: Index | null | undefined): boolean {
     return this.#parts.every(({ rows }) => (rows as Series).follows(index ?? this.#clustered.definition));

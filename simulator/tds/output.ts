@@ -43,12 +43,6 @@ export class Output {
     }
   }
 
-  /** Adds ready-made tokens without another copy of large ones. */
-  append(tokens: Buffer): void | Promise<void> {
-    this.tokens.raw(tokens);
-    return this.flushSome();
-  }
-
   /** Sends the rest of the message, its last packet with EOM. */
   end(): void | Promise<void> {
     const { tokens } = this;

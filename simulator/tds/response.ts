@@ -6,11 +6,14 @@
  * RETURNVALUEs and DONEPROC. Once the request was aborted, or its response ended, nothing more is written.
  */
 import { collationOf } from "../engine/collations.ts";
+import type { RowBlock } from "../engine/row-block.ts";
 import type { EnvironmentChange, ResultColumn, ResultSink, RpcParameter, ServerMessage } from "../engine/session.ts";
 import type { SqlType, Value } from "../engine/values.ts";
+import { BlockWriter } from "./blocks.ts";
 import type { Dialect } from "./dialect.ts";
-import { type Encoder, encoderOf } from "./encoding.ts";
+import { encoderOf } from "./encoding.ts";
 import type { Output } from "./output.ts";
+import { RowWriter } from "./rows.ts";
 import {
   DONE,
   ENV,
@@ -65,8 +68,8 @@ export class Response implements ResultSink {
   #held: HeldDone | null = null;
   /** An error was sent since the last DONE. */
   #errorOpen = false;
-  #encoders: Encoder[] = [];
-  #bitmapBytes = 0;
+  #rows: RowWriter | null = null;
+  #blocks: BlockWriter | null = null;
   #returned: { name: string; type: SqlType; value: Value }[] = [];
   #status: number | null = null;
   #closed = false;
@@ -81,13 +84,14 @@ export class Response implements ResultSink {
     if (this.#closed) return;
     const { output, dialect, collation } = this.#context;
     this.#release();
-    this.#encoders = columns.map((column) => encoderOf(column.type, column.nullable, collation, dialect));
-    this.#bitmapBytes = dialect.nullBitmaps ? (columns.length + 7) >> 3 : Number.POSITIVE_INFINITY;
+    const encoders = columns.map((column) => encoderOf(column.type, column.nullable, collation, dialect));
+    this.#rows = new RowWriter(encoders, dialect.nullBitmaps);
+    this.#blocks = null;
     const described = columns.map((column, i) => ({
       name: column.name,
       userType: column.type.id === "timestamp" ? USER_TYPE_TIMESTAMP : 0,
       flags: this.#flags(column),
-      encoder: this.#encoders[i]!,
+      encoder: encoders[i]!,
     }));
     writeColumns(output.tokens, dialect, described);
   }
@@ -105,53 +109,26 @@ export class Response implements ResultSink {
   row(values: readonly Value[]): void | Promise<void> {
     if (this.#closed) return;
     const { output } = this.#context;
-    const to = output.tokens;
-    const encoders = this.#encoders;
-    const start = to.length;
-    if (values.length !== encoders.length) {
-      throw new Error(`a row of ${values.length} values came for ${encoders.length} columns`);
-    }
-    let saved = 0;
-    for (let i = 0; i < values.length; i++) if (values[i] === null) saved += encoders[i]!.nullSize;
-    try {
-      if (saved > this.#bitmapBytes) this.#nbcRow(values);
-      else this.#row(values);
-    } catch (error) {
-      // Half a row would make the rest of the stream unreadable.
-      to.length = start;
-      throw error;
-    }
+    this.#rows!.write(output.tokens, values);
     return output.flushSome();
   }
 
-  #row(values: readonly Value[]): void {
-    const to = this.#context.output.tokens;
-    to.u8(TOKEN.row);
-    for (let i = 0; i < values.length; i++) {
-      const value = values[i]!;
-      if (value === null) this.#encoders[i]!.null(to);
-      else this.#encoders[i]!.value(to, value);
-    }
-  }
-
-  /** 2.2.7.13: a bit per column says NULL; SQL Server takes it where it is shorter. */
-  #nbcRow(values: readonly Value[]): void {
-    const to = this.#context.output.tokens;
-    to.u8(TOKEN.nbcRow);
-    const bitmap = to.length;
-    to.zeros(this.#bitmapBytes);
-    for (let i = 0; i < values.length; i++) {
-      const value = values[i]!;
-      const encoder = this.#encoders[i]!;
-      if (value === null && encoder.nullSize > 0) to.bytes[bitmap + (i >> 3)]! |= 1 << (i & 7);
-      else if (value === null) encoder.null(to);
-      else encoder.value(to, value);
-    }
-  }
-
-  rows(tokens: Buffer): void | Promise<void> {
+  block(block: RowBlock): void | Promise<void> {
     if (this.#closed) return;
-    return this.#context.output.append(tokens);
+    const { output } = this.#context;
+    this.#blocks ??= new BlockWriter(this.#rows!);
+    const written = this.#blocks.write(output.tokens, block, 0);
+    const slow = output.flushSome();
+    return written < block.length ? this.#restOf(block, written, slow) : slow;
+  }
+
+  async #restOf(block: RowBlock, written: number, slow: void | Promise<void>): Promise<void> {
+    const { output } = this.#context;
+    await slow;
+    for (let i = written; i < block.length && !this.#closed; ) {
+      i += this.#blocks!.write(output.tokens, block, i);
+      await output.flushSome();
+    }
   }
 
   statementDone(done: Parameters<ResultSink["statementDone"]>[0]): void {

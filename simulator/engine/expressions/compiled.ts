@@ -27,6 +27,8 @@ export interface Compiled {
   collation?: CollationLabel;
   /** A column of a source of the block that compiled it. */
   column?: { slot: number; column: number; depth: number; name: string; identity?: boolean; computed?: boolean };
+  /** The column whose value this is wherever that is not NULL. */
+  unlessNull?: Compiled["column"];
   /** Does not change while a statement runs. */
   constant?: boolean;
   /** The literal behind it, where there is one. */

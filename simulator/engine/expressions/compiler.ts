@@ -156,7 +156,7 @@ export class Compiler {
     if (!found) return undefined;
     const { slot } = grouping;
     const { index } = found;
-    const { column: _, ...rest } = found.compiled;
+    const { column: _, unlessNull: __, ...rest } = found.compiled;
     return { ...rest, constant: false, evaluate: (frame) => frame.rows[slot]![index]! };
   }
 
@@ -229,7 +229,7 @@ export class Compiler {
     const wanted = name.toLowerCase() === "database_default" ? this.collation : name;
     const found = findCollation(wanted);
     if (!found) throw new SqlError(448, `Invalid collation '${name}'.`, 16, 1);
-    const { column: _, ...rest } = operand;
+    const { column: _, unlessNull: __, ...rest } = operand;
     return {
       ...rest,
       type: { ...operand.type, collation: found.name },

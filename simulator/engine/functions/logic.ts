@@ -56,6 +56,7 @@ export const logicFunctions: Builtins = {
       nullable: first!.nullable && second!.nullable,
       constant: first!.constant === true && second!.constant === true,
       ...(first!.collation ? { collation: first!.collation } : {}),
+      ...(a === first && first.column ? { unlessNull: first.column } : {}),
       evaluate: (frame) => a.evaluate(frame) ?? b.evaluate(frame),
     };
   }),
@@ -68,7 +69,7 @@ export const logicFunctions: Builtins = {
         1,
       );
     const equal = comparison("=", first!, second!);
-    const { column: _, literalDigits: __, literal: ___, ...rest } = first!;
+    const { column: _, unlessNull: __, literalDigits: ___, literal: ____, ...rest } = first!;
     return { ...rest, nullable: true, evaluate: (frame) => (equal(frame) === true ? null : first!.evaluate(frame)) };
   }),
   choose: builtin(2, 254, ([index, ...values]) => {

@@ -4,6 +4,7 @@ import type { Compiled, Condition, Frame } from "../expressions/compiled.ts";
 import { align } from "../expressions/compiler.ts";
 import type { Comparison } from "../expressions/conditions.ts";
 import type { Source } from "../expressions/scope.ts";
+import type { RowBlock } from "../row-block.ts";
 import type { Run } from "../run.ts";
 import type { Database, View } from "../storage.ts";
 import type { Table } from "../table.ts";
@@ -27,6 +28,8 @@ export interface Leaf {
   lateral?: boolean;
   /** Its rows depend on blocks further out: not to be kept for the whole statement. */
   correlated?: boolean;
+  /** As `rows`, in blocks where it has them; null where it has none. */
+  blocks?(frame: Frame, run: Run): Iterable<Row | RowBlock> | null;
   orderBy?(columns: { column: number; descending: boolean }[]): boolean;
   /** The tables behind its rows, where a statement is about to change them. */
   origins?: Origin[];
@@ -36,6 +39,8 @@ export interface Leaf {
 
 export interface Conjunct {
   test: Condition;
+  /** Where it does no more than compare columns with values that stay the same while the rows of this block are read: all of them. */
+  operands?: Compiled[];
   slots: Set<number>;
   /** Refers to blocks around this one. */
   outer: boolean;

@@ -7,13 +7,15 @@
  */
 import type { Cond, Expr, TableSource } from "../../sql/ast.ts";
 import { unsupported } from "../errors.ts";
-import type { Condition, Frame } from "../expressions/compiled.ts";
+import type { Compiled, Condition, Frame } from "../expressions/compiled.ts";
 import type { Compiler } from "../expressions/compiler.ts";
 import { type Comparison, comparison } from "../expressions/conditions.ts";
 import { mayBeMissing, type Scope, type Source, type SourceColumn, sourceColumn } from "../expressions/scope.ts";
+import type { RowBlock } from "../row-block.ts";
 import type { Table } from "../table.ts";
 import { type Conjunct, chooseAccess, type Leaf, MIRROR, type Order, seekOf, type Watched } from "./access.ts";
-import { fullJoin, open, outerJoin, runSteps, type Step } from "./joins.ts";
+import { stepBlocks } from "./blocks.ts";
+import { fullJoin, open, outerJoin, runSteps, type Step, type StepShape } from "./joins.ts";
 import { findSource } from "./sources.ts";
 
 export type { Leaf, Order } from "./access.ts";
@@ -73,6 +75,14 @@ export class FromClause {
     for (const test of this.#first) if (test(frame) !== true) return [];
     if (this.#steps.length === 0) return [true];
     return runSteps(this.#steps, 0, frame);
+  }
+
+  /** As `open`, with blocks of rows of the source in `slot`; null where there are none. */
+  blocks(frame: Frame): { slot: number; found: Iterable<boolean | RowBlock> } | null {
+    const shape = this.#steps[0]?.shape;
+    if (shape?.kind !== "leaf" || !this.#first.every((test) => test(frame) === true)) return null;
+    const found = stepBlocks(this.#steps, frame);
+    return found && { slot: shape.leaf.slot, found };
   }
 
   // ---------------------------------------------------------------- sources
@@ -145,7 +155,8 @@ export class FromClause {
       return;
     }
     const { result, slots, outer } = this.#watch(() => this.#compiler.condition(condition, this.#scope));
-    into.push({ test: result, slots, outer, seeks: [] });
+    const operands = this.#operands(condition);
+    into.push({ test: result, slots, outer, seeks: [], ...(operands ? { operands } : {}) });
   }
 
   #comparison({ op, left, right }: { op: Comparison; left: Expr; right: Expr }): Conjunct {
@@ -153,7 +164,25 @@ export class FromClause {
     const b = this.#watch(() => this.#compiler.expression(right, this.#scope));
     const test = comparison(op, a.result, b.result);
     const seeks = [seekOf(a, op, b), seekOf(b, MIRROR[op], a)].filter((seek) => seek !== undefined);
-    return { test, slots: new Set([...a.slots, ...b.slots]), outer: a.outer || b.outer, seeks };
+    const operands = [a.result, b.result];
+    return {
+      test,
+      slots: new Set([...a.slots, ...b.slots]),
+      outer: a.outer || b.outer,
+      seeks,
+      ...(operands.every(isPlain) ? { operands } : {}),
+    };
+  }
+
+  #operands(condition: Cond): Compiled[] | undefined {
+    const written =
+      condition.kind === "is_null"
+        ? [condition.operand]
+        : condition.kind === "in_list"
+          ? [condition.operand, ...condition.list]
+          : null;
+    const operands = written?.map((operand) => this.#compiler.expression(operand, this.#scope));
+    return operands?.every(isPlain) ? operands : undefined;
   }
 
   /** Compiles, and notes which sources of this block and whether outer ones are referred to. */
@@ -194,7 +223,11 @@ export class FromClause {
         for (const slot of slots) bound.add(slot);
         if (item.full) conjuncts.push(...held.splice(0));
         const step = outerJoin(optional, [...slots], item.full ? (item.items[0] as { leaf: Leaf }).leaf : null);
-        steps.push({ open: step, filters: take(conjuncts, bound).map((conjunct) => conjunct.test) });
+        const behind = take(conjuncts, bound);
+        const shape: StepShape | undefined = item.full
+          ? undefined
+          : { kind: "outer", steps: optional, conjuncts: [...behind, ...inner] };
+        steps.push({ open: step, filters: behind.map(({ test }) => test), ...(shape ? { shape } : {}) });
         if (item.full) steps.unshift(...fullJoin(steps.splice(0), (item.items[0] as { leaf: Leaf }).leaf, [...bound]));
         continue;
       }
@@ -211,6 +244,7 @@ export class FromClause {
           local.map((conjunct) => conjunct.test),
         ),
         filters: filters.map((conjunct) => conjunct.test),
+        shape: { kind: "leaf", leaf, access, conjuncts: filters },
       });
     }
     return { steps, ordered };
@@ -230,6 +264,11 @@ export class FromClause {
     }
     return best;
   }
+}
+
+/** A column, or the same for all rows. */
+function isPlain({ column, constant }: Compiled): boolean {
+  return column !== undefined || constant === true;
 }
 
 /** An alias, or the last part of a table's name. */

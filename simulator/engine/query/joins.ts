@@ -2,17 +2,25 @@
 import type { Row } from "../database.ts";
 import { type Compiled, type Condition, type Frame, newFrame } from "../expressions/compiled.ts";
 import { align } from "../expressions/compiler.ts";
+import { RowBlock } from "../row-block.ts";
 import { PAUSE, type Run } from "../run.ts";
+import { Series } from "../series.ts";
 import { SqlError } from "../session.ts";
 import { type Entry, type Range, rowsOf as rowsOfStretch, type Table, visible } from "../table.ts";
 import { type HashKey, hashKeyOf } from "../types/comparison.ts";
 import type { Value } from "../values.ts";
-import type { Access, Leaf, Seek } from "./access.ts";
+import type { Access, Conjunct, Leaf, Seek } from "./access.ts";
 
 export interface Step {
   open(frame: Frame): Iterable<boolean>;
   filters: Condition[];
+  /** What it is made of, where rows of it may be joined in blocks; `conjuncts` are those of `filters`. */
+  shape?: StepShape;
 }
+
+export type StepShape =
+  | { kind: "leaf"; leaf: Leaf; access: Access; conjuncts: Conjunct[] }
+  | { kind: "outer"; steps: Step[]; conjuncts: Conjunct[] };
 
 export function* runSteps(steps: Step[], at: number, frame: Frame): Generator<boolean> {
   const { open, filters } = steps[at]!;
@@ -30,7 +38,7 @@ export function* runSteps(steps: Step[], at: number, frame: Frame): Generator<bo
 
 export function open(leaf: Leaf, access: Access, local: Condition[]): (frame: Frame) => Iterable<boolean> {
   if (access.hash.length > 0 && access.index === undefined) return hashed(leaf, access.hash, local);
-  if (leaf.table) return (frame) => scan(leaf, leaf.table!, frame, rangeOf(access, frame));
+  if (leaf.table) return (frame) => scan(leaf, leaf.table!, frame, rangeOf(access, frame), false) as Iterable<boolean>;
   const { slot } = leaf;
   return function* (frame) {
     let count = 0;
@@ -41,6 +49,25 @@ export function open(leaf: Leaf, access: Access, local: Condition[]): (frame: Fr
       yield true;
     }
   };
+}
+
+/** The rows of a leaf in blocks where it has them; null where it has none. */
+export function blocksOf(leaf: Leaf, access: Access, frame: Frame): Iterable<boolean | RowBlock> | null {
+  if (access.hash.length > 0 || frame.entries) return null;
+  if (leaf.table) return leaf.table.hasSeries ? scan(leaf, leaf.table, frame, rangeOf(access, frame), true) : null;
+  const pieces = leaf.blocks?.(frame.outer ?? newFrame(0, null, frame.run), frame.run);
+  return pieces ? piecesInto(frame, leaf.slot, pieces) : null;
+}
+
+function* piecesInto(frame: Frame, slot: number, pieces: Iterable<Row | RowBlock>): Generator<boolean | RowBlock> {
+  for (const piece of pieces) {
+    if (piece === PAUSE) yield false;
+    else if (piece instanceof RowBlock) yield piece;
+    else {
+      frame.rows[slot] = piece;
+      yield true;
+    }
+  }
 }
 
 /** The range of a seek; null where a comparison with NULL lets no row through. */
@@ -70,7 +97,14 @@ function rangeOf({ index, equal, from, to, descending }: Access, frame: Frame): 
   return range;
 }
 
-function* scan(leaf: Leaf, table: Table, frame: Frame, range: Range | null): Generator<boolean> {
+/** `blocks`: of rows that come in stretches. */
+function* scan(
+  leaf: Leaf,
+  table: Table,
+  frame: Frame,
+  range: Range | null,
+  blocks: boolean,
+): Generator<boolean | RowBlock> {
   if (!range) return;
   const { slot } = leaf;
   const { run, entries } = frame;
@@ -81,6 +115,11 @@ function* scan(leaf: Leaf, table: Table, frame: Frame, range: Range | null): Gen
   for (let found = next(); found; found = next()) {
     if (table.schemaVersion !== schemaVersion) throw changedMeanwhile(table);
     if ("rows" in found) {
+      const { rows, from, to } = found;
+      if (blocks && rows instanceof Series && rows.writable && !range.descending) {
+        yield new RowBlock(rows, from, to, [...table.columns.keys()]);
+        continue;
+      }
       for (const row of rowsOfStretch(found, range.descending === true)) {
         if ((++count & 127) === 0 && run.due()) yield false;
         if (table.schemaVersion !== schemaVersion) throw changedMeanwhile(table);
@@ -172,7 +211,7 @@ function hashed(leaf: Leaf, seeks: Seek[], local: Condition[]): (frame: Frame) =
       const inner = newFrame(frame.rows.length, frame.outer, run);
       if (entries) inner.entries = [];
       const source = leaf.table
-        ? scan(leaf, leaf.table, inner, {})
+        ? (scan(leaf, leaf.table, inner, {}, false) as Iterable<boolean>)
         : open(leaf, { score: 0, equal: [], hash: [], descending: false, ordered: false }, [])(inner);
       next: for (const found of source) {
         if (!found) {

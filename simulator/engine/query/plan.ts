@@ -2,6 +2,7 @@
 import type { Row } from "../database.ts";
 import type { Frame } from "../expressions/compiled.ts";
 import type { SourceColumn } from "../expressions/scope.ts";
+import type { RowBlock } from "../row-block.ts";
 import type { Run } from "../run.ts";
 import type { Table } from "../table.ts";
 
@@ -27,6 +28,8 @@ export interface Plan {
   reach: number;
   /** Rows of the result; PAUSE among them where others should have their turn. */
   open(outer: Frame | null, run: Run): Iterable<Row>;
+  /** The same rows, in blocks where it has them; null where it has none. */
+  blocks?(outer: Frame | null, run: Run): Iterable<Row | RowBlock> | null;
   /** Asks for an order of output columns; true if the rows will come in it without being sorted. Before the first `open`. */
   orderBy?(columns: OrderColumn[]): boolean;
 }

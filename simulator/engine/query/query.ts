@@ -7,10 +7,12 @@ import { type Compiled, type Frame, newFrame } from "../expressions/compiled.ts"
 import type { Compiler } from "../expressions/compiler.ts";
 import type { SequenceError } from "../expressions/next-value.ts";
 import { type Names, Scope, type SourceColumn } from "../expressions/scope.ts";
+import type { RowBlock } from "../row-block.ts";
 import { PAUSE, type Run } from "../run.ts";
 import { SqlError } from "../session.ts";
 import { hashKeyOf } from "../types/comparison.ts";
 import { INT, unify } from "../types/types.ts";
+import { mergedBlocks, sliceBlocks } from "./blocks.ts";
 import { compareRows, countOf, merged, rowKey, slice, sorted } from "./ordering.ts";
 import type { OrderColumn, Plan } from "./plan.ts";
 import { recursivePlan, refersTo } from "./recursion.ts";
@@ -187,7 +189,18 @@ function concatenated(a: Plan, b: Plan, columns: SourceColumn[], reach: number, 
       yield* a.open(outer, run);
       yield* b.open(outer, run);
     },
+    blocks(outer, run) {
+      const left = a.blocks?.(outer, run);
+      const right = b.blocks?.(outer, run);
+      if (!left && !right) return null;
+      const sides = [left ?? a.open(outer, run), right ?? b.open(outer, run)] as const;
+      return order ? mergedBlocks(...sides, compareRows(order, columns, compiler.collation)) : chained(sides);
+    },
   };
+}
+
+function* chained(sides: Iterable<Iterable<Row | RowBlock>>): Generator<Row | RowBlock> {
+  for (const side of sides) yield* side;
 }
 
 /** The same rows with the common types. */
@@ -203,6 +216,7 @@ function adapted(plan: Plan, columns: SourceColumn[]): Plan {
     ...plan,
     // A conversion can change how values compare.
     orderBy: undefined as never,
+    blocks: undefined as never,
     *open(outer: Frame | null, run: Run) {
       const frame = newFrame(0, outer, run);
       for (const row of plan.open(outer, run)) {
@@ -235,6 +249,12 @@ function finish(plan: Plan, tail: Tail, compiler: Compiler): Plan {
       const { skip, take } = countOf(offset, fetch, frame);
       const rows = plan.open(outer, run);
       yield* slice(ordered ? rows : sorted(rows, compare, skip + take), skip, take);
+    },
+    blocks(outer, run) {
+      const pieces = ordered ? plan.blocks?.(outer, run) : null;
+      if (!pieces) return null;
+      const { skip, take } = countOf(offset, fetch, newFrame(0, outer, run));
+      return sliceBlocks(pieces, skip, take);
     },
   };
 }

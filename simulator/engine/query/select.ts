@@ -15,6 +15,7 @@ import type { Entry } from "../table.ts";
 import { hashKeyOf } from "../types/comparison.ts";
 import { INT, isText } from "../types/types.ts";
 import type { SqlType, Value } from "../values.ts";
+import { isProjectable, projected, sliceBlocks } from "./blocks.ts";
 import { FromClause, type Order } from "./from.ts";
 import { Groups } from "./groups.ts";
 import { compareRows, countOf, percentOf, rowKey, slice, sorted, wholeNumber } from "./ordering.ts";
@@ -29,6 +30,8 @@ export interface Output {
   /** The alias, lower case: what ORDER BY may call it. */
   alias: string | undefined;
   expr: Expr | undefined;
+  /** The sources of the block that it depends on; null where it is another in each row. */
+  slots: Set<number> | null;
 }
 
 interface Assignment {
@@ -60,7 +63,7 @@ export function compileSelect(
   const assignments: Assignment[] = [];
   for (const item of core.items) {
     if (item.kind === "assign") assignments.push(assignment(item, scope, compiler));
-    else outputs.push(...(existence && item.kind === "star" ? [] : expand(item, scope, compiler, groups !== null)));
+    else if (!existence || item.kind !== "star") outputs.push(...expand(item, scope, compiler, groups !== null));
   }
   if (assignments.length > 0 && outputs.length > 0)
     throw new SqlError(
@@ -129,6 +132,12 @@ export function compileSelect(
     return windows.used ? windows.run(grouped, frame) : grouped;
   }
 
+  /** Whether the rows are those of the FROM clause as they come, as many as TOP or OFFSET let through. */
+  function asTheyCome(): boolean {
+    const cut = top?.percent || top?.ties;
+    return plain && !cut && trace === null && assignments.length === 0 && (order.length === 0 || presorted);
+  }
+
   return {
     columns,
     ...(trace ? { origins: trace.origins } : {}),
@@ -162,6 +171,14 @@ export function compileSelect(
         return;
       }
       for (const row of result) yield row === PAUSE ? row : row.slice(0, values.length);
+    },
+    blocks(around, run) {
+      if (!asTheyCome()) return null;
+      const frame = newFrame(scope.slots, around, run);
+      const source = from.blocks(frame);
+      if (!source || !isProjectable(outputs, source.slot)) return null;
+      const { skip, take } = limits(frame);
+      return sliceBlocks(projected(source.found, outputs, source.slot, frame), skip, take);
     },
   };
 
@@ -297,7 +314,12 @@ export function expand(
   grouped = false,
 ): Output[] {
   if (item.kind === "expr") {
+    const { touched } = scope;
+    scope.touched = new Set();
     const value = compiler.expression(item.expr, scope);
+    const slots = isVolatile(item.expr) ? null : scope.touched;
+    for (const slot of scope.touched) touched?.add(slot);
+    scope.touched = touched;
     const name = item.alias ?? (item.expr.kind === "column" ? headingOf(item.expr.parts, value) : "");
     const column: SourceColumn = { name, type: typeOf(value, compiler), nullable: value.nullable };
     if (value.column?.identity) column.identity = true;
@@ -308,6 +330,7 @@ export function expand(
         value: value.type.id === "null" ? cast(value, INT) : value,
         alias: name === "" ? undefined : name.toLowerCase(),
         expr: item.expr,
+        slots,
       },
     ];
   }
@@ -334,6 +357,7 @@ export function expand(
         value,
         alias: column.name.toLowerCase(),
         expr: undefined,
+        slots: new Set([source.slot]),
       };
     }),
   );
@@ -360,4 +384,16 @@ function reference(slot: number, index: number, column: SourceColumn, compiler: 
     },
     ...(isText(type) ? { collation: { name: type.collation ?? compiler.collation, label: "implicit" as const } } : {}),
   };
+}
+
+/** Functions that give another value in each row. */
+const VOLATILE = new Set(["newid", "rand", "newsequentialid", "crypt_gen_random"]);
+
+function isVolatile(expr: object): boolean {
+  if ("kind" in expr && expr.kind === "next_value") return true;
+  if ("kind" in expr && expr.kind === "call") {
+    const { parts } = (expr as Expr & { kind: "call" }).name;
+    if (VOLATILE.has(parts[parts.length - 1]!.toLowerCase())) return true;
+  }
+  return Object.values(expr).some((part) => typeof part === "object" && part !== null && isVolatile(part));
 }

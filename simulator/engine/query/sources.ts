@@ -193,6 +193,7 @@ function planLeaf(scope: Scope, parts: string[], plan: Plan, names: string[], la
     rows: (frame, run) => plan.open(frame, run),
     ...(lateral ? { lateral } : {}),
     ...(plan.reach > 0 ? { correlated: true } : {}),
+    ...(plan.blocks ? { blocks: (frame, run) => plan.blocks!(frame, run) } : {}),
     ...(plan.origins ? { origins: plan.origins } : {}),
     ...(plan.orderBy ? { orderBy: (order) => plan.orderBy!(order) } : {}),
   });

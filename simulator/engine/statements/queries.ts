@@ -3,8 +3,10 @@ import type { Query, SelectCore } from "../../sql/ast.ts";
 import type { Column, Row } from "../database.ts";
 import { Cancelled, unsupported } from "../errors.ts";
 import { Scope, type SourceColumn } from "../expressions/scope.ts";
+import { sliceBlocks } from "../query/blocks.ts";
 import type { Plan } from "../query/plan.ts";
 import { compileQuery } from "../query/query.ts";
+import { RowBlock } from "../row-block.ts";
 import { PAUSE, Run } from "../run.ts";
 import { SqlError } from "../session.ts";
 import type { Table } from "../table.ts";
@@ -28,7 +30,8 @@ export async function runQuery(executor: Executor, query: Query): Promise<void> 
     try {
       const run = new Run(session, executor.activation, snapshot, executor.signal);
       if (!assigns) sink.columns(plan.columns);
-      count = await deliver(executor, plan, run, assigns ? null : (row) => sink.row(row));
+      const block = sink.block ? (rows: RowBlock) => sink.block!(rows) : undefined;
+      count = await deliver(executor, plan, run, assigns ? null : (row) => sink.row(row), block);
     } finally {
       session.closeSnapshot(snapshot);
     }
@@ -52,24 +55,36 @@ export async function runQuery(executor: Executor, query: Query): Promise<void> 
   await work(session.currentTransaction);
 }
 
-/** Takes the rows of a plan one by one, giving others their turn; resolves to their number. */
+/**
+ * Takes the rows of a plan one by one, or in blocks where the plan and whoever takes them have such, giving others their turn;
+ * resolves to their number.
+ */
 export async function deliver(
   executor: Pick<Executor, "signal" | "session">,
   plan: Plan,
   run: Run,
   take: ((row: Row) => void | Promise<void>) | null,
+  takeBlock?: (block: RowBlock) => void | Promise<void>,
 ): Promise<number> {
   const { signal } = executor;
   const limit = executor.session.options.rowCount;
   let count = 0;
-  for (const row of plan.open(null, run)) {
+  const blocks = takeBlock && plan.blocks?.(null, run);
+  const pieces = blocks && limit > 0 ? sliceBlocks(blocks, 0, limit) : (blocks ?? plan.open(null, run));
+  for (const piece of pieces) {
     if (signal.aborted) throw new Cancelled();
-    if (row === PAUSE) {
+    if (piece === PAUSE) {
       await run.breathe();
       continue;
     }
+    if (piece instanceof RowBlock) {
+      count += piece.length;
+      const slow = takeBlock!(piece);
+      if (slow) await slow;
+      continue;
+    }
     count++;
-    const slow = take?.(row);
+    const slow = take?.(piece);
     if (slow) await slow;
     if ((count & 127) === 0 && run.due()) await run.breathe();
     if (limit > 0 && count >= limit) break;
