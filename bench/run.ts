@@ -1,0 +1,12 @@
+/** Runs a benchmark: `npm run bench -- simulator`. What a benchmark takes besides is at the top of its file. */
+const BENCHMARKS: Record<string, () => Promise<{ run(args: string[]): Promise<void> }>> = {
+  simulator: () => import("./simulator.ts"),
+};
+
+const [name, ...args] = process.argv.slice(2);
+const benchmark = BENCHMARKS[name ?? ""];
+if (!benchmark) {
+  console.error(`Name one of the benchmarks: ${Object.keys(BENCHMARKS).join(", ")}.`);
+  process.exit(1);
+}
+await (await benchmark()).run(args);
