@@ -58,6 +58,7 @@ function stories(): void {
       "value.converter.schemas.enable": "false",
       "topic.prefix": "server",
       "poll.interval.ms": "20",
+      "retriable.restart.connector.wait.ms": "100",
       "database.hostname": server.host,
       "database.port": String(server.port),
       "database.user": "sa",
@@ -118,6 +119,174 @@ function stories(): void {
     assert.deepEqual(commits, [...commits].sort());
     assert.equal(new Set(commits).size, 5, "five transactions, each with its own commit LSN");
     assert.equal(commits[0], commits[1]);
+    await connector.stop();
+  });
+
+  // https://debezium.io/documentation/reference/stable/connectors/sqlserver.html#sqlserver-data-types
+  test("every type comes with its value, copied and streamed alike", async () => {
+    const types = [
+      ["bit", "1", true],
+      ["tinyint", "255", 255],
+      ["smallint", "-32768", -32768],
+      ["int", "2147483647", 2147483647],
+      ["bigint", "-9223372036854775808", -9223372036854775808n],
+      ["decimal(38,10)", "1234567890123456789012345678.0123456789", "1234567890123456789012345678.0123456789"],
+      ["money", "-922337203685477.5808", "-922337203685477.5808"],
+      ["smallmoney", "214748.3647", "214748.3647"],
+      ["float", "-1.7976931348623157E+308", -1.7976931348623157e308],
+      ["real", "1.17549435E-38", 1.17549435e-38],
+      ["date", "'0001-01-01'", "0001-01-01Z"],
+      ["time(7)", "'23:59:59.9999999'", "23:59:59.9999999Z"],
+      ["time(0)", "'10:11:12'", "10:11:12Z"],
+      ["datetime", "'2026-11-21T10:11:12.997'", "2026-11-21T10:11:12.997Z"],
+      ["smalldatetime", "'2079-06-06T23:59:00'", "2079-06-06T23:59:00Z"],
+      ["datetime2(7)", "'9999-12-31T23:59:59.9999999'", "9999-12-31T23:59:59.9999999Z"],
+      ["datetime2(3)", "'1900-02-28T10:11:12.123'", "1900-02-28T10:11:12.123Z"],
+      ["datetimeoffset(7)", "'2026-11-21T12:11:12.1234567-05:30'", "2026-11-21T12:11:12.1234567-05:30"],
+      ["char(5)", "'añ'", "añ   "],
+      ["varchar(20)", "'€uro'", "€uro"],
+      ["varchar(max)", "REPLICATE(CAST('x' AS varchar(max)), 20000)", "x".repeat(20000)],
+      ["text", "'täxt'", "täxt"],
+      ["nchar(3)", "N'日'", "日  "],
+      ["nvarchar(20)", "N'日本 😀'", "日本 😀"],
+      ["nvarchar(max)", "N''", ""],
+      ["ntext", "N'Ω'", "Ω"],
+      ["xml", "N'<a b=\"1\">ü</a>'", '<a b="1">ü</a>'],
+      ["uniqueidentifier", "'49fbedad-37b6-4870-bce3-3f713f46bcf5'", "49FBEDAD-37B6-4870-BCE3-3F713F46BCF5"],
+      ["binary(4)", "0x0102", "AQIAAA=="],
+      ["varbinary(10)", "0xFF00", "/wA="],
+      ["varbinary(max)", "0x", ""],
+      ["image", "0x0A", "Cg=="],
+    ] as const;
+    const columns = types.map(([type], i) => `c${i} ${type} NULL`).join(", ");
+    const row = (id: number) => `(${id}, ${types.map(([, literal]) => literal).join(", ")})`;
+    const { name, sql } = await database(`CREATE TABLE types (id int PRIMARY KEY, ${columns})`, track("types"));
+    await sql(`INSERT types VALUES ${row(1)}; INSERT types (id) VALUES (2)`);
+    connector.start(
+      properties(name, {
+        "decimal.handling.mode": "string",
+        "binary.handling.mode": "base64",
+        "time.precision.mode": "isostring",
+      }),
+    );
+    await connector.tells(2);
+    await sql(`INSERT types VALUES ${row(3)}; INSERT types (id) VALUES (4)`);
+    const changes = await connector.tells(4);
+    const full = (id: number) => ({ id, ...Object.fromEntries(types.map(([, , value], i) => [`c${i}`, value])) });
+    const empty = (id: number) => ({ id, ...Object.fromEntries(types.map((_, i) => [`c${i}`, null])) });
+    const expected = [full(1), empty(2), full(3), empty(4)];
+    for (const [at, { after }] of changes.entries()) assert.deepEqual(after, expected[at]);
+    await connector.stop();
+  });
+
+  // "Schema evolution" of Debezium's page, online: a second capture instance takes over.
+  test("a second capture instance brings a new column, and no row is missing or twice", async () => {
+    const { name, sql } = await database(CUSTOMERS, track("customers"), "INSERT customers VALUES (1, N'Ana')");
+    connector.start(properties(name));
+    await connector.tells(1);
+    await sql("INSERT customers VALUES (2, N'before')");
+    await sql("ALTER TABLE customers ADD phone varchar(20) NULL");
+    await sql("INSERT customers VALUES (3, N'between', '555')");
+    await sql(track("customers", "dbo", ", @capture_instance = N'customers_v2'"));
+    await sql("INSERT customers VALUES (4, N'after', '777')");
+    await connector.tells(4);
+    await sql("EXEC sys.sp_cdc_disable_table N'dbo', N'customers', N'dbo_customers'");
+    await sql("UPDATE customers SET phone = '888' WHERE id = 1");
+    assert.deepEqual((await connector.tells(5)).slice(1).map(brief), [
+      ["dbo.customers", "c", { id: 2, name: "before" }],
+      ["dbo.customers", "c", { id: 3, name: "between" }],
+      ["dbo.customers", "c", { id: 4, name: "after", phone: "777" }],
+      ["dbo.customers", "u", { id: 1, name: "Ana", phone: "888" }],
+    ]);
+    await connector.stop();
+  });
+
+  test("a connector that is started again goes on where it was, also within a transaction", async () => {
+    const { name, sql } = await database(CUSTOMERS, track("customers"));
+    const options = { "snapshot.mode": "no_data", "provide.transaction.metadata": "true" };
+    await sql("INSERT customers VALUES (1, N'not copied')");
+    connector.start(properties(name, options));
+    await connector.until((told) => told.of("server").length > 0, "the schema");
+    await sql("INSERT customers SELECT value, CONCAT('row ', value) FROM GENERATE_SERIES(2, 301)");
+    await connector.tells(300);
+    await connector.stop();
+    const first = connector.changes;
+
+    await sql("DELETE customers WHERE id <= 100; INSERT customers VALUES (1000, NULL)");
+    connector.start(properties(name, options));
+    await connector.tells(101);
+    const second = connector.changes;
+    await connector.stop();
+    assert.deepEqual(
+      first.map(({ after }) => after!["id"]),
+      Array.from({ length: 300 }, (_, i) => i + 2),
+    );
+    assert.equal(new Set(first.map(({ transaction }) => transaction!.id)).size, 1);
+    assert.deepEqual(
+      first.map(({ transaction }) => transaction!.total_order),
+      Array.from({ length: 300 }, (_, i) => i + 1),
+    );
+    assert.deepEqual(
+      second.map(({ op, before, after }) => `${op} ${(before ?? after)!["id"]}`),
+      [...Array.from({ length: 100 }, (_, i) => `d ${i + 1}`), "c 1000"],
+    );
+  });
+
+  // https://debezium.io/documentation/reference/stable/configuration/signalling.html
+  test("a signal in a table has it copy the rows again, in pieces, while changes go on", async () => {
+    const { name, sql } = await database(
+      CUSTOMERS,
+      "CREATE TABLE signals (id varchar(64) PRIMARY KEY, type varchar(32), data varchar(2048))",
+      track("customers"),
+      track("signals"),
+      "INSERT customers SELECT value, N'old' FROM GENERATE_SERIES(1, 25)",
+    );
+    connector.start(
+      properties(name, {
+        "snapshot.mode": "no_data",
+        "signal.data.collection": `${name}.dbo.signals`,
+        "incremental.snapshot.chunk.size": "10",
+        "snapshot.isolation.mode": "snapshot",
+      }),
+    );
+    await connector.until((told) => told.of("server").length > 0, "the schema");
+    const request = JSON.stringify({ "data-collections": [`${name}.dbo.customers`], type: "incremental" });
+    await sql(`INSERT signals VALUES ('one', 'execute-snapshot', '${request}')`);
+    await sql("UPDATE customers SET name = N'new' WHERE id = 25");
+    await connector.until((told) => told.changesOf(`${name}.dbo.customers`).length >= 26, "25 rows and a change");
+    const changes = connector.changesOf(`${name}.dbo.customers`);
+    const rows = new Map(changes.map(({ after }) => [after!["id"], after!["name"]]));
+    assert.deepEqual(
+      [...rows],
+      [...Array.from({ length: 25 }, (_, i): [number, string] => [i + 1, i === 24 ? "new" : "old"])].sort(
+        ([a], [b]) => [...rows.keys()].indexOf(a) - [...rows.keys()].indexOf(b),
+      ),
+    );
+    assert.equal(changes.filter(({ op }) => op === "r").length, 25);
+    await connector.stop();
+  });
+
+  test("several databases over one encrypted connection, each with its own topics and heartbeats", async () => {
+    const one = await database(CUSTOMERS, track("customers"), "INSERT customers VALUES (1, N'one')");
+    const two = await database(CUSTOMERS, track("customers"), "INSERT customers VALUES (1, N'two')");
+    connector.start(
+      properties(`${one.name},${two.name}`, {
+        "database.encrypt": "true",
+        "driver.trustServerCertificate": "true",
+        "heartbeat.interval.ms": "100",
+        "database.applicationIntent": "ReadOnly",
+      }),
+    );
+    await connector.tells(2);
+    assert.ok([...server.server.connections].every(({ encrypted }) => encrypted));
+    await two.sql("UPDATE customers SET name = N'zwei'");
+    await connector.tells(3);
+    await one.sql("UPDATE customers SET name = N'eins'");
+    await connector.tells(4);
+    const names = ({ after }: Change) => after!["name"];
+    assert.deepEqual(connector.changesOf(`${one.name}.dbo.customers`).map(names), ["one", "eins"]);
+    assert.deepEqual(connector.changesOf(`${two.name}.dbo.customers`).map(names), ["two", "zwei"]);
+    await connector.until((told) => told.of("__debezium-heartbeat.server").length > 1, "heartbeats");
     await connector.stop();
   });
 }
