@@ -128,6 +128,8 @@ export interface SelectCore {
   from: TableSource[];
   where?: Cond;
   groupBy: Expr[];
+  /** ROLLUP, CUBE, GROUPING SETS and (): the sets of `groupBy`'s expressions by which the rows are grouped, each for itself. */
+  groupingSets?: Expr[][];
   having?: Cond;
 }
 export interface Top {
@@ -168,7 +170,9 @@ export type TableSource =
       on?: Cond;
     }
   | { kind: "apply"; outer: boolean; left: TableSource; right: TableSource }
-  | { kind: "pivot"; source: TableSource; aggregate: Expr; column: string; values: string[]; alias: string };
+  | { kind: "pivot"; source: TableSource; aggregate: Expr; column: string; values: string[]; alias: string }
+  /** `UNPIVOT (value FOR name IN (columns))` */
+  | { kind: "unpivot"; source: TableSource; value: string; name: string; columns: string[]; alias: string };
 
 // ---------------------------------------------------------------- statements
 

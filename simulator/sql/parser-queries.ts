@@ -2,6 +2,7 @@ import type { AssignOp, CommonTable, Expr, ObjectName, Query, QueryBody, SelectC
 import { condition } from "./parser-conditions.ts";
 import { expression, startsQuery } from "./parser-expressions.ts";
 import { orderBy } from "./parser-functions.ts";
+import { groupBy } from "./parser-group-by.ts";
 import { tableSource } from "./parser-tables.ts";
 import { UnsupportedSyntax } from "./syntax-error.ts";
 import type { TokenReader } from "./token-reader.ts";
@@ -111,7 +112,7 @@ function selectCore(p: TokenReader): SelectCore {
   if (p.accept("WHERE")) core.where = condition(p);
   if (p.accept("GROUP")) {
     p.expect("BY");
-    core.groupBy = groupBy(p);
+    Object.assign(core, groupBy(p));
   }
   if (p.accept("HAVING")) core.having = condition(p);
   return core;
@@ -184,28 +185,6 @@ function columnAlias(p: TokenReader): string | undefined {
 
 function atString(p: TokenReader): boolean {
   return p.token.kind === "string" || p.token.kind === "nstring";
-}
-
-/**
- * Grouping by expressions. ROLLUP, CUBE and GROUPING SETS become calls of that name, which no function has, so that the
- * engine names what it cannot do.
- */
-function groupBy(p: TokenReader): Expr[] {
-  p.accept("ALL");
-  const items = p.list((): Expr => {
-    if (p.atAll("GROUPING", "SETS")) {
-      p.seek(p.pos + 2);
-      p.skipParenthesised();
-      return { kind: "call", name: { parts: ["GROUPING SETS"] }, args: [] };
-    }
-    if (p.atAll("(", ")")) throw new UnsupportedSyntax("GROUP BY ()");
-    return expression(p);
-  });
-  if (p.at("WITH") && (p.peek().key === "ROLLUP" || p.peek().key === "CUBE")) {
-    p.advance();
-    return [{ kind: "call", name: { parts: [p.advance().text] }, args: items }];
-  }
-  return items;
 }
 
 /** FOR XML and FOR JSON; FOR BROWSE asks for more metadata and changes no result; others belong to cursors. */

@@ -52,7 +52,7 @@ function joined(p: TokenReader, left: TableSource): TableSource {
     case "PIVOT":
       return pivot(p, left);
     case "UNPIVOT":
-      throw new UnsupportedSyntax("UNPIVOT");
+      return unpivot(p, left);
     case "CROSS":
       p.advance();
       if (p.expectOne("JOIN", "APPLY") === "JOIN") return { kind: "join", join: "cross", left, right: primary(p) };
@@ -247,6 +247,18 @@ function nestedJoin(p: TokenReader): TableSource {
   const inner = tableSource(p);
   p.expect(")");
   return inner;
+}
+
+/** `UNPIVOT (v FOR n IN (a, b)) AS u` */
+function unpivot(p: TokenReader, source: TableSource): TableSource {
+  p.expectAll("UNPIVOT", "(");
+  const value = p.identifier();
+  p.expect("FOR");
+  const name = p.identifier();
+  p.expect("IN");
+  const columns = p.columnNames();
+  p.expect(")");
+  return { kind: "unpivot", source, value, name, columns, alias: tableAlias(p) ?? p.fail() };
 }
 
 /** `PIVOT (SUM(x) FOR c IN ([a], [b])) AS p` */

@@ -188,7 +188,7 @@ export class Compiler {
           16,
           1,
         );
-      return this.#reference(definition.type, definition.nullable, grouping.slot, grouped.index, depth);
+      return this.#reference(definition.type, grouped.compiled.nullable, grouping.slot, grouped.index, depth);
     }
     const reference = this.#reference(definition.type, definition.nullable, slot, column, depth);
     return {
@@ -259,6 +259,8 @@ export class Compiler {
       const { slot } = grouping;
       return { type, nullable, evaluate: (frame) => frame.rows[slot]![index]!, ...this.#label(type) };
     }
+    if (parts.length === 1 && (name === "grouping" || name === "grouping_id") && scope.grouping)
+      return scope.grouping.grouping(expr);
     const own = scalarCall(parts, expr.args, scope, this);
     if (own) return own;
     const args = expr.args.map((arg) => this.expression(arg, scope));

@@ -42,6 +42,8 @@ export interface Grouping {
   slot: number;
   /** Registers an aggregate; gives its place in the group's row. */
   aggregate(call: Expr & { kind: "call" }): { index: number; type: SqlType; nullable: boolean };
+  /** GROUPING and GROUPING_ID. */
+  grouping(call: Expr & { kind: "call" }): Compiled;
 }
 
 export class Scope {

@@ -55,6 +55,9 @@ export function refersTo(body: QueryBody, table: CommonTable): boolean {
       case "join":
       case "apply":
         return inSource(source.left) || inSource(source.right);
+      case "pivot":
+      case "unpivot":
+        return inSource(source.source);
       case "derived":
         return inBody(source.query.body);
       default:

@@ -55,7 +55,7 @@ export function compileSelect(
   const from = new FromClause(core.from, scope, compiler, traced ? () => true : undefined);
   from.where(core.where);
 
-  const groups = Groups.wanted(core, tail.orderBy) ? new Groups(core.groupBy, scope, compiler) : null;
+  const groups = Groups.wanted(core, tail.orderBy) ? new Groups(core, scope, compiler) : null;
   const windows = new Windows(scope, compiler);
   scope.window = (call, sequence) => windows.register(call, sequence);
   scope.noSequences = noSequences ?? sequenceRule(core, tail, outer);

@@ -15,6 +15,7 @@ import { INT, NULL_TYPE, unify } from "../types/types.ts";
 import { bind, type FoundFunction, findFunction, tableCall } from "../user-functions/calls.ts";
 import type { SqlType } from "../values.ts";
 import { type Leaf, tableLeaf } from "./from.ts";
+import { allOf, pivoted, unpivoted } from "./pivot.ts";
 import type { Plan } from "./plan.ts";
 import { compileQuery } from "./query.ts";
 import { recursionRows } from "./recursion.ts";
@@ -46,7 +47,11 @@ export function findSource(
     case "apply":
       throw unsupported("a join in this place");
     case "pivot":
-      throw unsupported("PIVOT and UNPIVOT");
+    case "unpivot": {
+      const { columns } = subplan(allOf(source.source), scope, compiler, lateral, false);
+      const query = source.kind === "pivot" ? pivoted(source, columns) : unpivoted(source, columns);
+      return planLeaf(scope, [source.alias], subplan(query, scope, compiler, lateral, false), [], lateral);
+    }
   }
 }
 
