@@ -19,6 +19,8 @@ import type { Database } from "./engine/storage.ts";
 import type { Value } from "./engine/values.ts";
 import { Faults } from "./faults/faults.ts";
 import { registerFaultProcedures } from "./faults/procedures.ts";
+import type { FileJournal } from "./persistence/file-journal.ts";
+import { openDataFile } from "./persistence/open.ts";
 import { TdsServer, type TdsServerOptions } from "./tds/server.ts";
 
 export type { DatabaseSnapshot } from "./catalog/restore.ts";
@@ -60,6 +62,11 @@ export interface SimulatorOptions {
   collation?: string;
   /** Databases to make at start. */
   databases?: string[];
+  /**
+   * Where the data is kept: a SQLite file, or a folder for one. A simulator that is started on it again, after a close or a kill at any
+   * moment, goes on with every committed transaction. Data is in memory alone by default.
+   */
+  file?: string;
   /** Hears of connections that were closed because what came was not TDS, and of faults of the engine. */
   onProblem?: (problem: Error) => void;
 }
@@ -103,6 +110,7 @@ export class SqlServerSimulator {
   readonly host: string;
   readonly #password: string;
   readonly #databases: string[];
+  readonly #journal: FileJournal | undefined;
   #port = 0;
 
   private constructor(options: SimulatorOptions) {
@@ -121,13 +129,26 @@ export class SqlServerSimulator {
     this.server = new TdsServer(this.engine, tds);
     this.faults = new Faults(this.engine, this.server);
     registerFaultProcedures(this.engine, this.faults);
-    for (const name of this.#databases) this.engine.createDatabase(name);
+    if (options.file !== undefined) this.#journal = openDataFile(this.engine, options.file);
+    for (const name of this.#databases) if (!this.engine.database(name)) this.engine.createDatabase(name);
+    this.#keep();
+  }
+
+  /** What was changed here and not by a session. */
+  #keep(): void {
+    this.#journal?.definitionsChanged();
+    this.#journal?.settle();
   }
 
   static async start(options: SimulatorOptions = {}): Promise<SqlServerSimulator> {
     const simulator = new SqlServerSimulator(options);
-    const { port } = await simulator.server.listen(options.port ?? 0, simulator.host);
-    simulator.#port = port;
+    try {
+      const { port } = await simulator.server.listen(options.port ?? 0, simulator.host);
+      simulator.#port = port;
+    } catch (error) {
+      await simulator.close();
+      throw error;
+    }
     return simulator;
   }
 
@@ -183,12 +204,19 @@ export class SqlServerSimulator {
 
   cdc(database: string): CdcControl {
     const cdc = CdcDatabase.of(this.database(database));
+    const keep = () => this.#keep();
     return {
       get running() {
         return cdc.capture.running;
       },
-      start: () => cdc.start(),
-      stop: () => cdc.stop(),
+      start() {
+        cdc.start();
+        keep();
+      },
+      stop() {
+        cdc.stop();
+        keep();
+      },
       run: () => cdc.run(),
       runCleanup: (request) => cdc.runCleanup(request),
       get commandId() {
@@ -196,6 +224,7 @@ export class SqlServerSimulator {
       },
       set commandId(column) {
         cdc.commandId = column;
+        keep();
       },
     };
   }
@@ -209,7 +238,9 @@ export class SqlServerSimulator {
    */
   async fillChangeTable(database: string, captureInstance: string, fill: Fill & { values?: string }): Promise<Filled> {
     const values = fill.values === undefined ? undefined : await this.query(fill.values, database);
-    return fillChangeTable(this.database(database), captureInstance, fill, values);
+    const filled = fillChangeTable(this.database(database), captureInstance, fill, values);
+    this.#keep();
+    return filled;
   }
 
   /** What is committed in a database now. */
@@ -223,12 +254,14 @@ export class SqlServerSimulator {
    */
   restore(snapshot: DatabaseSnapshot): void {
     restoreSnapshot(snapshot);
+    this.#keep();
   }
 
   /** Ends all connections and jobs. */
   async close(): Promise<void> {
     for (const database of this.engine.databases.values()) CdcDatabase.of(database).capture.stop();
     await this.server.close();
+    this.#journal?.close();
   }
 }
 

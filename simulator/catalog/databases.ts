@@ -145,20 +145,16 @@ const CONFIGURATIONS: [id: number, name: string, value: number, least: number, m
   [16390, "xp_cmdshell", 0, 0, 1, "Enable or disable command shell"],
 ];
 
-const CHOSEN = new WeakMap<Engine, Map<string, number>>();
-
 /** The value of a server option, e.g. "max text repl size (B)". */
 export function configuration(engine: Engine, name: string): number {
-  return CHOSEN.get(engine)?.get(name) ?? CONFIGURATIONS.find((one) => one[1] === name)?.[2] ?? 0;
+  return engine.configuration.get(name) ?? CONFIGURATIONS.find((one) => one[1] === name)?.[2] ?? 0;
 }
 
 /** sp_configure: by the option's name or the beginning of it. False if there is none, or the value is out of its range. */
 export function configure(engine: Engine, name: string, value: number): boolean {
   const found = CONFIGURATIONS.find((one) => one[1].startsWith(name.toLowerCase()));
   if (!found || value < found[3] || value > found[4]) return false;
-  const chosen = CHOSEN.get(engine) ?? new Map<string, number>();
-  chosen.set(found[1], value);
-  CHOSEN.set(engine, chosen);
+  engine.configuration.set(found[1], value);
   return true;
 }
 

@@ -58,7 +58,6 @@ export function scanLog(input: ScanInput): ScanResult {
     firstCaptured: undefined,
     lastCaptured: undefined,
   };
-  const reached: number[] = [];
   database.systemTransaction((system) => {
     const instances = captureInstances(database, tables, system.snapshot);
     const capture = new TransactionCapture(input, instances, system);
@@ -76,15 +75,18 @@ export function scanLog(input: ScanInput): ScanResult {
       for (const ddl of transaction.ddl)
         result.schemaChanges += applyDdl({ database, tables, layouts, system, instances, ddl });
     const next = database.log[transactions.length]?.commitLsn;
+    const reached: number[] = [];
     for (const [objectId, lsn] of newInstances) {
       if (next !== undefined && next <= lsn) continue;
       reached.push(objectId);
       const instance = instances.find((candidate) => candidate.objectId === objectId);
       if (instance) mapLowEndpoint(tables, system, lsn, instance);
     }
+    // In the same commit, so that a restart finds each transaction either in the log or in the change tables.
+    if (reached.length > 0 || result.schemaChanges > 0) database.engine.journal?.definitionsChanged();
+    for (const objectId of reached) newInstances.delete(objectId);
+    database.log.splice(0, transactions.length);
   });
-  for (const objectId of reached) newInstances.delete(objectId);
-  database.log.splice(0, transactions.length);
   const last = transactions.at(-1);
   if (last) layouts.forget(last.commitLsn);
   return result;

@@ -23,7 +23,8 @@ export const CAPTURE_DEFAULTS: CaptureSettings = {
 export const CLEANUP_DEFAULTS: CleanupSettings = { retention: 4320, threshold: 5000 };
 
 const options = new WeakMap<Engine, CdcOptions>();
-const PROPERTY = "change data capture";
+/** Where a database has its CdcDatabase. */
+export const CDC_PROPERTY = "change data capture";
 
 export function setCdcOptions(engine: Engine, chosen: CdcOptions): void {
   options.set(engine, chosen);
@@ -51,10 +52,10 @@ export class CdcDatabase {
   }
 
   static of(database: Database): CdcDatabase {
-    let found = database.properties.get(PROPERTY) as CdcDatabase | undefined;
+    let found = database.properties.get(CDC_PROPERTY) as CdcDatabase | undefined;
     if (!found) {
       found = new CdcDatabase(database);
-      database.properties.set(PROPERTY, found);
+      database.properties.set(CDC_PROPERTY, found);
     }
     return found;
   }

@@ -148,8 +148,9 @@ function refuseLongValues(table: Table, row: Row, before: Row | null): void {
   }
 }
 
-/** For a database that was read from a snapshot. */
+/** For a database whose definitions and rows were read back. */
 export function resumeDatabase(cdc: CdcDatabase): void {
+  if (!cdc.enabled) return;
   for (const instance of cdc.instances())
     registerQueryFunctions(cdc.database, instance.name, instance.supportsNetChanges);
   installHooks(cdc);

@@ -5,6 +5,7 @@
 import { randomFillSync } from "node:crypto";
 import { ParsedBatches } from "./batches.ts";
 import { DEFAULT_COLLATION, findCollation } from "./collations.ts";
+import type { Journal } from "./journal.ts";
 import { LockSpace, Waits } from "./locks.ts";
 import type { SystemFunction, SystemProcedure, SystemTableFunction, SystemView } from "./registry.ts";
 import { type Login, type SqlEngine, SqlError } from "./session.ts";
@@ -62,6 +63,8 @@ export class Engine implements SqlEngine {
   readonly databases = new Map<string, Database>();
   readonly logins = new Map<string, ServerLogin>();
   readonly sessions = new Map<number, Session>();
+  /** What sp_configure chose, by the option's name. */
+  readonly configuration = new Map<string, number>();
   readonly systemObjects = new SystemObjects<EngineContext>();
   readonly versions = new VersionStore();
   readonly waits = new Waits();
@@ -80,18 +83,17 @@ export class Engine implements SqlEngine {
   readonly onDatabaseCreated: ((database: Database) => void)[] = [];
   /** Called before a database goes. */
   readonly onDatabaseDropped: ((database: Database) => void)[] = [];
+  /** Keeps what is committed; set before the first session is opened. */
+  journal: Journal | undefined;
+  /** What is counted over all databases, and the state of the random numbers where they have a seed. */
+  readonly counters = { transaction: 1000n, database: 5, login: 256, rowVersion: 2000n, random: 0 };
   readonly #clock: () => Date;
-  readonly #random: () => number;
   readonly #seeded: boolean;
-  #nextTransaction = 1000n;
-  #nextDatabase = 5;
-  #nextLogin = 256;
-  #rowVersion = 2000n;
 
   constructor(options: EngineOptions = {}) {
     this.#clock = options.clock ?? (() => new Date());
     this.#seeded = options.seed !== undefined;
-    this.#random = options.seed === undefined ? Math.random : mulberry32(options.seed);
+    this.counters.random = (options.seed ?? 0) >>> 0;
     this.serverName = options.serverName ?? "SIMULATOR";
     this.version = options.version ?? "16.0.4175.1";
     this.collation = findCollation(options.collation ?? DEFAULT_COLLATION)?.name ?? DEFAULT_COLLATION;
@@ -109,18 +111,18 @@ export class Engine implements SqlEngine {
 
   /** From 0 up to 1; repeatable where a seed was given. */
   random(): number {
-    return this.#random();
+    return this.#seeded ? mulberry32(this.counters) : Math.random();
   }
 
   randomBytes(length: number): Buffer {
     const bytes = Buffer.alloc(length);
     if (!this.#seeded) return randomFillSync(bytes);
-    for (let i = 0; i < length; i++) bytes[i] = Math.floor(this.#random() * 256);
+    for (let i = 0; i < length; i++) bytes[i] = Math.floor(this.random() * 256);
     return bytes;
   }
 
   addLogin(name: string, password: string, sysadmin: boolean): ServerLogin {
-    const principalId = name.toLowerCase() === "sa" ? 1 : this.#nextLogin++;
+    const principalId = name.toLowerCase() === "sa" ? 1 : this.counters.login++;
     const login: ServerLogin = { name, password, principalId, sysadmin, createDate: this.now() };
     this.logins.set(name.toLowerCase(), login);
     return login;
@@ -143,11 +145,18 @@ export class Engine implements SqlEngine {
       throw new SqlError(1801, `Database '${name}' already exists. Choose a different database name.`, 16, 3);
     const found = findCollation(collation);
     if (!found) throw new SqlError(448, `Invalid collation '${collation}'.`, 16, 1);
-    const database = new Database(this, name, this.#nextDatabase++, found.name, this.now());
+    const database = new Database(this, name, this.counters.database++, found.name, this.now());
     this.databases.set(name.toLowerCase(), database);
     this.schemaVersion++;
     for (const created of this.onDatabaseCreated) created(database);
     return database;
+  }
+
+  /** Takes in a database that was read back. */
+  adoptDatabase(database: Database): void {
+    this.databases.set(database.name.toLowerCase(), database);
+    this.schemaVersion++;
+    for (const created of this.onDatabaseCreated) created(database);
   }
 
   dropDatabase(database: Database): void {
@@ -199,36 +208,33 @@ export class Engine implements SqlEngine {
   }
 
   beginTransaction(session: Session | null, name: string, isolation: Isolation): Transaction {
-    const id = this.#nextTransaction++;
-    return new Transaction(this.versions, { id, session, name, isolation, beginTime: this.now() });
+    const id = this.counters.transaction++;
+    return new Transaction(this.versions, { id, session, name, isolation, beginTime: this.now() }, this.journal);
   }
 
   /** Ids for transactions that are not run but only told of; gives the first. */
   reserveTransactionIds(count: number): bigint {
-    const first = this.#nextTransaction;
-    this.#nextTransaction += BigInt(count);
+    const first = this.counters.transaction;
+    this.counters.transaction += BigInt(count);
     return first;
   }
 
   /** @@DBTS: the next value of a rowversion column. */
   nextRowVersion(): Buffer {
     const bytes = Buffer.alloc(8);
-    bytes.writeBigUInt64BE(++this.#rowVersion);
+    bytes.writeBigUInt64BE(++this.counters.rowVersion);
     return bytes;
   }
 
   get rowVersion(): bigint {
-    return this.#rowVersion;
+    return this.counters.rowVersion;
   }
 }
 
 /** Small, fast, good enough for test data: https://github.com/cprosche/mulberry32 (public domain). */
-function mulberry32(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
+function mulberry32(state: { random: number }): number {
+  state.random = (state.random + 0x6d2b79f5) >>> 0;
+  let mixed = Math.imul(state.random ^ (state.random >>> 15), state.random | 1);
+  mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+  return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
 }

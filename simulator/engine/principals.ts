@@ -54,7 +54,7 @@ const FIXED_ROLES: Record<string, readonly string[]> = {
 export class Principals {
   readonly all = new Map<string, Principal>();
   readonly permissions: Permission[] = [];
-  #nextId = 5;
+  nextId = 5;
 
   constructor(now: Date) {
     const add = (
@@ -92,7 +92,7 @@ export class Principals {
       throw new SqlError(15023, `User, group, or role '${name}' already exists in the current database.`, 16, 1);
     }
     const principal: Principal = {
-      principalId: this.#nextId++,
+      principalId: this.nextId++,
       name,
       kind,
       defaultSchema: "dbo",

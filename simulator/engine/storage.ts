@@ -144,8 +144,8 @@ export class Database {
   readonly properties = new Map<string, unknown>();
   readonly #names = new Map<string, number>();
   readonly #commitListeners = new Set<(transaction: LoggedTransaction) => void>();
-  #nextObjectId = 901_578_250;
-  #nextSchemaId = 5;
+  nextObjectId = 901_578_250;
+  nextSchemaId = 5;
 
   constructor(engine: Engine, name: string, id: number, collation: string, createDate: Date) {
     this.engine = engine;
@@ -165,22 +165,22 @@ export class Database {
 
   allocateObjectId(): number {
     // Object ids of user objects are this far apart in SQL Server.
-    this.#nextObjectId += 16_000_057;
-    if (this.#nextObjectId > 2_147_483_647) this.#nextObjectId -= 2_000_000_000;
+    this.nextObjectId += 16_000_057;
+    if (this.nextObjectId > 2_147_483_647) this.nextObjectId -= 2_000_000_000;
     while (
-      this.tables.has(this.#nextObjectId) ||
-      this.views.has(this.#nextObjectId) ||
-      this.procedures.has(this.#nextObjectId) ||
-      this.functions.has(this.#nextObjectId) ||
-      this.sequences.has(this.#nextObjectId) ||
-      this.synonyms.has(this.#nextObjectId)
+      this.tables.has(this.nextObjectId) ||
+      this.views.has(this.nextObjectId) ||
+      this.procedures.has(this.nextObjectId) ||
+      this.functions.has(this.nextObjectId) ||
+      this.sequences.has(this.nextObjectId) ||
+      this.synonyms.has(this.nextObjectId)
     )
-      this.#nextObjectId++;
-    return this.#nextObjectId;
+      this.nextObjectId++;
+    return this.nextObjectId;
   }
 
   createSchema(name: string, principalId = 1): Schema {
-    const schema: Schema = { schemaId: this.#nextSchemaId++, name, principalId };
+    const schema: Schema = { schemaId: this.nextSchemaId++, name, principalId };
     this.schemas.set(name.toLowerCase(), schema);
     return schema;
   }
@@ -252,6 +252,16 @@ export class Database {
     this.engine.schemaVersion++;
   }
 
+  /** The maps of tables, views and so on were filled by other means than `add…`. */
+  namesChanged(): void {
+    this.#names.clear();
+    for (const map of Object.values(this))
+      if (map instanceof Map)
+        for (const object of map.values())
+          if (isNamed(object)) this.#names.set(key(object.schema, object.name), object.objectId);
+    this.engine.schemaVersion++;
+  }
+
   findTable(schema: string, name: string): Table | undefined {
     const id = this.#names.get(key(schema, name));
     return id === undefined ? undefined : this.tables.get(id);
@@ -317,6 +327,12 @@ export class Database {
 }
 
 type Named = Pick<View, "objectId" | "schema" | "name">;
+
+function isNamed(object: unknown): object is Named {
+  return (
+    typeof object === "object" && object !== null && "objectId" in object && "schema" in object && "name" in object
+  );
+}
 
 function key(schema: string, name: string): string {
   return `${schema}.${name}`.toLowerCase();

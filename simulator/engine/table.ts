@@ -58,6 +58,13 @@ export function visible(entry: Entry, snapshot: Snapshot): Row | null {
   return null;
 }
 
+/** The newest version that is committed; null where there is none. */
+export function committedRow(entry: Entry): Row | null {
+  for (let version: Version | null = entry; version; version = version.older)
+    if (version.seq !== PENDING) return version.row;
+  return null;
+}
+
 interface IndexItem extends Item {
   readonly entry: Entry;
 }
@@ -105,6 +112,8 @@ export class Table implements TableSchema {
   temporary = false;
   /** Rises with every change of columns, indexes or constraints: compiled statements hold it. */
   schemaVersion = 0;
+  /** How often all rows were written anew, beside any transaction's own changes. */
+  rewrites = 0;
   /** The highest column_id that was ever given. */
   lastColumnId = 0;
   #nextEntry = 1;
@@ -287,6 +296,16 @@ export class Table implements TableSchema {
     return entry;
   }
 
+  /** A committed row that is read back, under the number that its entry had. */
+  load(id: number, row: Row): void {
+    const entry = new Entry(id, row);
+    entry.seq = 0;
+    this.#nextEntry = Math.max(this.#nextEntry, id + 1);
+    this.#clustered.entries.insert(entry);
+    this.index(entry, row);
+    this.rowCount++;
+  }
+
   /** Takes an entry out of all indexes, with the keys of the given rows. */
   detach(entry: Entry, rows: Row[]): void {
     this.#clustered.entries.remove(entry);
@@ -322,11 +341,23 @@ export class Table implements TableSchema {
       throw new Error(`the rows are not in the order of ${this.qualifiedName}`);
     this.#parts.push({ rows: series, from: 0, to: series.length, firstId: this.#nextEntry, seq });
     this.#nextEntry += series.length;
+    this.rewrites++;
     this.rowCount += series.length;
   }
 
   get hasSeries(): boolean {
     return this.#parts.length > 0;
+  }
+
+  /** Every committed row with the number of its entry, in no order. */
+  *committedRows(): Generator<[entry: number, row: Row]> {
+    const next = this.#clustered.entries.cursor(() => 0);
+    for (let entry = next(); entry; entry = next()) {
+      const row = committedRow(entry);
+      if (row) yield [entry.id, row];
+    }
+    for (const { rows, from, to, firstId } of this.#parts)
+      for (let number = from; number < to; number++) yield [firstId + number, rows.row(number)];
   }
 
   /** Whether an index can be read without sorting what the table has of series. */
@@ -391,6 +422,7 @@ export class Table implements TableSchema {
         if (version.row) made.set(version, convert!(version.row));
       keys.set(entry, made.get(entry) ?? convert!(entry.keyRow));
     }
+    if (convert) this.rewrites++;
     for (const [version, row] of made) version.row = row;
     for (const [entry, row] of keys) entry.keyRow = row;
     const clustered = this.indexes.find((index) => index.clustered) ?? null;

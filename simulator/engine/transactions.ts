@@ -10,6 +10,7 @@
  */
 import type { LoggedTransaction, LogRecord, Row } from "./database.ts";
 import { lockTimeout } from "./errors.ts";
+import type { Journal } from "./journal.ts";
 import type { Database } from "./storage.ts";
 import { type Entry, PENDING, type Snapshot, type Table } from "./table.ts";
 import type { Session } from "./user-session.ts";
@@ -48,6 +49,8 @@ export class Transaction {
   readonly beginTime: Date;
   state: "active" | "committed" | "rolled back" = "active";
   doomed = false;
+  /** A statement in it may have changed something that is no row. */
+  changesDefinitions = false;
   /** Set by the session while this statement's changes are numbered for the log. */
   command = 0;
   /** A SNAPSHOT transaction's view, from its first read on. */
@@ -56,6 +59,7 @@ export class Transaction {
   readonly onEnd: (() => void)[] = [];
   readonly savepoints = new Map<string, Mark>();
   readonly #versions: VersionStore;
+  readonly #journal: Journal | undefined;
   readonly #undo: Undo[] = [];
   readonly #locked: Entry[] = [];
   readonly #log = new Map<Database, LogPart>();
@@ -65,8 +69,10 @@ export class Transaction {
   constructor(
     versions: VersionStore,
     options: { id: bigint; session: Session | null; name: string; isolation: Isolation; beginTime: Date },
+    journal?: Journal,
   ) {
     this.#versions = versions;
+    this.#journal = journal;
     this.id = options.id;
     this.session = options.session;
     this.name = options.name;
@@ -192,12 +198,26 @@ export class Transaction {
 
   // ---------------------------------------------------------------- end
 
-  /** Makes all changes visible at once and appends them to the logs. */
+  /** Makes all changes visible at once and appends them to the logs; with a journal, durable as well. */
   commit(now: Date): void {
+    this.#journal?.begin();
+    try {
+      this.#commit(now);
+    } finally {
+      this.#journal?.end();
+    }
+  }
+
+  #commit(now: Date): void {
+    if (this.changesDefinitions) this.#journal?.definitionsChanged();
     const seq = this.#versions.nextCommit();
     for (const undo of this.#undo) {
-      if (typeof undo === "function") continue;
+      if (typeof undo === "function") {
+        this.#journal?.definitionsChanged();
+        continue;
+      }
       const { table, entry } = undo;
+      this.#journal?.row(table, entry);
       if (entry.seq === PENDING) {
         entry.seq = seq;
         const was = committedBefore(entry);
@@ -221,6 +241,7 @@ export class Transaction {
 
   rollback(): void {
     while (this.#undo.length > 0) undoOne(this.#undo.pop()!);
+    if (this.changesDefinitions) this.#journal?.definitionsChanged();
     this.#end("rolled back");
   }
 

@@ -242,6 +242,17 @@ export class Session implements SqlSession {
     } finally {
       this.#running = null;
       if (this.#closed) this.#release();
+      this.engine.journal?.settle();
+    }
+  }
+
+  /** Something that is no row may have changed, outside a transaction too. */
+  definitionsChanged(): void {
+    const { journal } = this.engine;
+    if (this.currentTransaction) this.currentTransaction.changesDefinitions = true;
+    else if (journal) {
+      journal.definitionsChanged();
+      journal.settle();
     }
   }
 

@@ -174,7 +174,11 @@ export class Executor {
       default:
         break;
     }
-    await this.#compiledAnew(statement);
+    try {
+      await this.#compiledAnew(statement);
+    } finally {
+      if (!ROWS_ONLY.has(statement.kind)) session.definitionsChanged();
+    }
     session.lastError = 0;
     return null;
   }
@@ -383,6 +387,13 @@ function endsSession({ severity, closes }: SqlError): boolean {
 
 /** After these the client is also told that the statement was terminated. */
 const TERMINATING = new Set([220, 515, 547, 2601, 2627, 2628, 8115, 8134, 8152]);
+
+/** Statements after which nothing is another but rows and the session itself. */
+const ROWS_ONLY = new Set(
+  "query insert update delete merge truncate declare declare_table set_variable set_option set_isolation use print throw raiserror waitfor begin_transaction commit rollback save_transaction declare_cursor cursor fetch checkpoint".split(
+    " ",
+  ),
+);
 
 const CHANGING = new Set(["insert", "update", "delete", "merge"]);
 

@@ -79,6 +79,8 @@ export async function callByRpc(
       status = -6;
     } else if (error instanceof ScopeAborted || error instanceof BatchAborted) status = -6;
     else throw error;
+  } finally {
+    if (!RUN_TEXTS.has(name.toLowerCase())) session.definitionsChanged();
   }
   sink.returnStatus(status);
   for (const { parameter, value } of outputs) sink.output(parameter.name, parameter.type, value);
