@@ -3,6 +3,7 @@
  * https://learn.microsoft.com/sql/relational-databases/system-functions/cdc-fn-cdc-get-all-changes-capture-instance-transact-sql
  * https://learn.microsoft.com/sql/relational-databases/system-functions/cdc-fn-cdc-get-net-changes-capture-instance-transact-sql
  */
+import { configuration } from "../catalog/databases.ts";
 import { columnsOf } from "../catalog/define.ts";
 import { lsnFromBuffer, type Row } from "../engine/database.ts";
 import type { EngineContext } from "../engine/engine.ts";
@@ -12,7 +13,7 @@ import type { Database } from "../engine/storage.ts";
 import type { Table } from "../engine/table.ts";
 import { hashKeyOf } from "../engine/types/comparison.ts";
 import type { Value } from "../engine/values.ts";
-import { mayRead } from "./access.ts";
+import { maySelectSource, passesGate } from "./access.ts";
 import { CdcDatabase } from "./cdc-database.ts";
 import { badRange, selectDenied } from "./errors.ts";
 import { type CaptureInstance, findInstance } from "./instances.ts";
@@ -51,6 +52,10 @@ export function allChangesFunction(database: Database, name: string): SystemTabl
   };
 }
 
+/**
+ * Masks, which "all with mask" asks for and updates alone have, are computed in the CLR: with "clr enabled" off they are NULL, as
+ * message 22969 says when the table is enabled.
+ */
 export function netChangesFunction(database: Database, name: string): SystemTableFunction<EngineContext> | undefined {
   const table = database.findTable("cdc", `${name}_CT`);
   if (!table) return undefined;
@@ -66,9 +71,10 @@ export function netChangesFunction(database: Database, name: string): SystemTabl
       const option = optionOf(args[2]!);
       const valid = option === "all" || option === "all with mask" || option === "all with merge";
       const instance = check(context, name, "net", args, valid);
+      const masked = option === "all with mask" && configuration(context.engine, "clr enabled") !== 0;
       for (const { row, operation, mask } of netChanges(context, instance, args)) {
         const shown = option === "all with merge" && operation !== 1 ? 5 : operation;
-        yield [row[0]!, shown, option === "all with mask" ? mask : null, ...captured(instance, row)];
+        yield [row[0]!, shown, masked ? mask : null, ...captured(instance, row)];
       }
     },
   };
@@ -89,7 +95,10 @@ function optionOf(value: Value): string {
   return typeof value === "string" ? value.trim().toLowerCase() : "";
 }
 
-/** Error 229 without access, 313 for what lies outside the validity interval, or an unknown option. */
+/**
+ * Error 229 without access: on the function itself for those outside the gating role, on a placeholder that the function selects
+ * from for those who may not SELECT all captured columns. 313 for what lies outside the validity interval, or an unknown option.
+ */
 function check(
   context: EngineContext,
   name: string,
@@ -101,7 +110,9 @@ function check(
   const { tables } = CdcDatabase.of(database);
   const instance = tables && findInstance(database, tables, snapshot, name);
   if (!tables || !instance) throw badRange(kind);
-  if (!mayRead(context, instance)) throw selectDenied(`fn_cdc_get_${kind}_changes_${name}`, database.name, "cdc");
+  const denied = (suffix: string) => selectDenied(`fn_cdc_get_${kind}_changes_${suffix}`, database.name, "cdc");
+  if (!passesGate(context, instance)) throw denied(name);
+  if (!maySelectSource(context, instance)) throw denied("...");
   const [from, to] = args;
   const maximum = maximumLsn(tables.lsnTimeMapping, snapshot);
   if (!validOption || !Buffer.isBuffer(from) || !Buffer.isBuffer(to)) throw badRange(kind);
@@ -148,7 +159,7 @@ function* netChanges(context: EngineContext, instance: CaptureInstance, args: Va
   for (const rows of byKey.values()) {
     const last = rows.at(-1)!;
     const operation = netOperation(rows[0]![OPERATION] as number, last[OPERATION] as number, rows.length);
-    if (operation !== null) yield { row: last, operation, mask: operation === 4 ? union(rows) : last[MASK]! };
+    if (operation !== null) yield { row: last, operation, mask: operation === 4 ? union(rows) : null };
   }
 }
 
