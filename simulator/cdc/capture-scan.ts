@@ -4,9 +4,10 @@
  * own transaction on each scan cycle":
  * https://learn.microsoft.com/sql/relational-databases/track-changes/about-change-data-capture-sql-server
  *
- * Command ids count through a transaction. Each delete and insert has its own; the rows that one UPDATE changed share one. A key
- * change of one row therefore is a delete and an insert with one seqval and two command ids, and where a table has two
- * capture instances each numbers the change for itself.
+ * Command ids count through a transaction. Each delete and insert has its own; the rows that one UPDATE changed share one, so
+ * that a MERGE's share one as long as it neither inserts nor deletes between: command ids never contradict sequence values. A key
+ * change of one row is a delete and an insert with one seqval and two command ids, and where a table has two capture instances
+ * each numbers the change for itself.
  */
 import { type LoggedTransaction, lsnToBuffer, type Row } from "../engine/database.ts";
 import type { Database } from "../engine/storage.ts";
@@ -138,7 +139,7 @@ class TransactionCapture {
     let statement = -1;
     const updates = new Map<CaptureInstance, number>();
     for (const step of changeSteps(transaction.records, this.#keys)) {
-      if (step.statement !== statement) updates.clear();
+      if (step.statement !== statement || step.kind !== "update") updates.clear();
       statement = step.statement;
       for (const instance of this.#bySource.get(step.objectId) ?? []) {
         if (instance.startLsn === null || transaction.commitLsn < instance.startLsn) continue;
