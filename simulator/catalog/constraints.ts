@@ -34,7 +34,6 @@ function* indexRows(context: EngineContext): Generator<RowObject> {
       is_ignored_in_optimization: false,
       allow_row_locks: true,
       allow_page_locks: true,
-      has_filter: false,
       suppress_dup_key_messages: false,
       auto_created: false,
       optimize_for_sequential_key: false,
@@ -48,6 +47,7 @@ function* indexRows(context: EngineContext): Generator<RowObject> {
         is_unique: false,
         is_primary_key: false,
         is_unique_constraint: false,
+        has_filter: false,
       };
     for (const index of table.indexes)
       yield {
@@ -59,6 +59,8 @@ function* indexRows(context: EngineContext): Generator<RowObject> {
         is_unique: index.unique,
         is_primary_key: index.primaryKey,
         is_unique_constraint: index.uniqueConstraint,
+        has_filter: index.filter !== undefined,
+        filter_definition: index.filter?.text ?? null,
       };
   }
 }

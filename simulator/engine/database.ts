@@ -2,7 +2,7 @@
  * The stored state that the engine, the catalogue and capture share: databases, tables, rows, and the transaction log that
  * CDC's capture job reads. Only shapes and promises are here; storage.ts holds the rows.
  */
-import type { ColumnDefinition, TableConstraint } from "../sql/ast.ts";
+import type { ColumnDefinition, IndexFilter, TableConstraint } from "../sql/ast.ts";
 import type { SqlType, Value } from "./values.ts";
 
 /** Values in column order (by column index, not by column id). */
@@ -34,6 +34,8 @@ export interface Index {
   uniqueConstraint: boolean;
   columns: { column: number; descending: boolean }[];
   include: number[];
+  /** Of a filtered index: the rows that it is of. The others are kept in it too, but it says nothing of them. */
+  filter?: IndexFilter;
   /** Of the key constraint, where there is one. */
   constraintObjectId?: number;
 }

@@ -252,7 +252,7 @@ export type Statement = { line: number } & (
       table: ObjectName;
       columns: { name: string; descending: boolean }[];
       include: string[];
-      where?: Cond;
+      filter?: IndexFilter;
     }
   | { kind: "create_schema"; name: string; authorization?: string }
   | { kind: "create_database"; name: string; collation?: string }
@@ -418,7 +418,15 @@ export type TableConstraint =
       unique: boolean;
       clustered: boolean;
       columns: { name: string; descending: boolean }[];
+      include: string[];
+      filter?: IndexFilter;
     };
+
+/** `text` as the catalogue shows it. */
+export interface IndexFilter {
+  test: Cond;
+  text: string;
+}
 
 export type ReferentialAction = "no action" | "cascade" | "set null" | "set default";
 

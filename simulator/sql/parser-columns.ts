@@ -1,4 +1,5 @@
-import type { ColumnDefinition, ReferentialAction, TableConstraint } from "./ast.ts";
+import type { ColumnDefinition, IndexFilter, ReferentialAction, TableConstraint } from "./ast.ts";
+import { definitionOfCondition, definitionOfExpression } from "./definition-text.ts";
 import { condition } from "./parser-conditions.ts";
 import { expression } from "./parser-expressions.ts";
 import { collated } from "./parser-tables.ts";
@@ -58,7 +59,7 @@ export function columnDefinition(p: TokenReader): ColumnDefinition {
 function computedColumn(p: TokenReader, column: ColumnDefinition): void {
   const from = p.token;
   const expr = expression(p);
-  column.computed = { expr, persisted: false, text: p.sourceFrom(from) };
+  column.computed = { expr, persisted: false, text: definitionOfExpression(expr, p.sourceFrom(from)) };
   column.computed.persisted = p.accept("PERSISTED");
 }
 
@@ -163,7 +164,7 @@ function defaultValue(p: TokenReader, name: string | undefined): NonNullable<Col
   p.expect("DEFAULT");
   const from = p.token;
   const expr = expression(p);
-  const text = p.sourceFrom(from);
+  const text = definitionOfExpression(expr, p.sourceFrom(from));
   const withValues = p.acceptAll("WITH", "VALUES");
   return { ...named(name), expr, text, ...(withValues ? { withValues } : {}) };
 }
@@ -238,9 +239,10 @@ function inlineIndex(p: TokenReader, own: string | undefined): TableConstraint {
   const clustered = clustering(p) ?? false;
   if (p.at("COLUMNSTORE") || p.at("HASH")) throw new UnsupportedSyntax(`an index with ${p.token.key}`);
   const columns = own !== undefined && !p.at("(") ? [{ name: own, descending: false }] : indexColumns(p);
-  if (p.at("INCLUDE") || p.at("WHERE")) throw new UnsupportedSyntax(`INDEX … ${p.token.key} in CREATE TABLE`);
+  const include = p.accept("INCLUDE") ? p.columnNames() : [];
+  const filter = indexFilter(p);
   storageOptions(p);
-  return { kind: "index", name, unique, clustered, columns };
+  return { kind: "index", name, unique, clustered, columns, include, ...(filter ? { filter } : {}) };
 }
 
 function references(p: TokenReader, name: string | undefined, columns: string[]): TableConstraint {
@@ -276,7 +278,7 @@ function check(p: TokenReader, name: string | undefined): TableConstraint {
   p.expect("(");
   const from = p.token;
   const test = condition(p);
-  const text = p.sourceFrom(from);
+  const text = definitionOfCondition(test, p.sourceFrom(from));
   p.expect(")");
   return { kind: "check", ...named(name), test, text };
 }
@@ -304,6 +306,14 @@ export function storageOptions(p: TokenReader): void {
 function atFilegroup(p: TokenReader): boolean {
   const next = p.peek().kind;
   return p.at("ON") && (next === "word" || next === "quoted" || next === "string");
+}
+
+/** `WHERE a IS NOT NULL`: what a filtered index is made of. */
+export function indexFilter(p: TokenReader): IndexFilter | undefined {
+  if (!p.accept("WHERE")) return undefined;
+  const from = p.token;
+  const test = condition(p);
+  return { test, text: definitionOfCondition(test, p.sourceFrom(from)) };
 }
 
 /** `type COLLATE c`, `NULL` or `NOT NULL`, of ALTER COLUMN. */

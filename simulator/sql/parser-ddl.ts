@@ -3,13 +3,13 @@ import { statementList } from "./parser.ts";
 import {
   alteredType,
   indexColumns,
+  indexFilter,
   mask,
   storageOptions,
   type TableElements,
   tableElement,
   tableElements,
 } from "./parser-columns.ts";
-import { condition } from "./parser-conditions.ts";
 import { createFunction } from "./parser-create-function.ts";
 import { commonTables, wholeQuery } from "./parser-queries.ts";
 import { createPrincipal } from "./parser-security.ts";
@@ -125,10 +125,10 @@ function createIndex(p: TokenReader, line: number): Statement {
   const table = p.objectName();
   const columns = indexColumns(p);
   const include = p.accept("INCLUDE") ? p.columnNames() : [];
-  const where = p.accept("WHERE") ? condition(p) : undefined;
+  const filter = indexFilter(p);
   storageOptions(p);
   const statement: Statement = { line, kind: "create_index", name, unique, clustered, table, columns, include };
-  if (where !== undefined) statement.where = where;
+  if (filter) statement.filter = filter;
   return statement;
 }
 

@@ -150,7 +150,7 @@ export function chooseAccess(leaf: Leaf, conjuncts: Conjunct[], bound: Set<numbe
     const from = bounds.find((seek) => seek.op === ">" || seek.op === ">=");
     const to = bounds.find((seek) => seek.op === "<" || seek.op === "<=");
     let score = equal.length * 10 + (from || to ? 4 : 0) + (index.clustered ? 1 : 0);
-    if (index.unique && equal.length === index.columns.length) score += 100;
+    if (uniqueForAll(index) && equal.length === index.columns.length) score += 100;
     const direction = order ? orderDirection(leaf.slot, index, equal.length, order) : 0;
     if (direction !== 0) score += 3;
     // An index that is neither sought nor in the wanted order is no better than the table itself.
@@ -171,6 +171,10 @@ export function chooseAccess(leaf: Leaf, conjuncts: Conjunct[], bound: Set<numbe
   return best;
 }
 
+function uniqueForAll(index: Index): boolean {
+  return index.unique && !index.filter;
+}
+
 /** 1 if the index, its first `fixed` columns given, is in that order, -1 if read backwards, 0 if not. */
 function orderDirection(slot: number, index: Index, fixed: number, order: Order[]): number {
   const given = new Set(index.columns.slice(0, fixed).map((column) => column.column));
@@ -181,7 +185,7 @@ function orderDirection(slot: number, index: Index, fixed: number, order: Order[
     if (given.has(wanted.column)) continue;
     const column = index.columns[at];
     // Behind a whole unique key nothing is left to order.
-    if (!column) return index.unique ? direction || 1 : 0;
+    if (!column) return uniqueForAll(index) ? direction || 1 : 0;
     if (column.column !== wanted.column) return 0;
     const here = column.descending === wanted.descending ? 1 : -1;
     if (direction !== 0 && direction !== here) return 0;

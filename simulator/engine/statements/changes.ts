@@ -16,6 +16,7 @@ import type { Transaction } from "../transactions.ts";
 import { convertValue } from "../types/conversion.ts";
 import type { Value } from "../values.ts";
 import type { Executor } from "./executor.ts";
+import { filterOf } from "./index-filter.ts";
 import type { OutputClause } from "./output.ts";
 import { checkReferenced, checkReferences } from "./references.ts";
 
@@ -115,7 +116,7 @@ export async function change<T extends Changed>(
         try {
           const run = new Run(session, executor.activation, snapshot, executor.signal);
           const result = await work(run, transaction);
-          checkUnique(table, transaction, result);
+          checkUnique(table, transaction, result, run);
           if (!unchecked) checkReferences(table, transaction, result);
           checkReferenced(table, transaction, result);
           if (result.written.length + result.deleted.length === 0) transaction.command--;
@@ -186,11 +187,13 @@ export function take(transaction: Transaction, entry: Entry, seen: Row): void {
 }
 
 /** After the statement: no two rows have the same key of a unique index. */
-export function checkUnique(table: Table, transaction: Transaction, { written }: Changed): void {
+export function checkUnique(table: Table, transaction: Transaction, { written }: Changed, run: Run): void {
   for (const index of table.indexes) {
     if (!index.unique) continue;
+    const covers = filterOf(index, table, run.session);
     for (const { entry, before, after } of written) {
-      if (entry.row !== after || (before !== null && table.sameKey(index, before, after))) continue;
+      if (entry.row !== after || !covers(after, run)) continue;
+      if (before !== null && table.sameKey(index, before, after) && covers(before, run)) continue;
       const prefix = index.columns.map(({ column }) => after[column]!);
       const next = table.cursor({ index, prefix });
       for (let found = next(); found; found = next()) {
@@ -198,7 +201,7 @@ export function checkUnique(table: Table, transaction: Transaction, { written }:
         if (other === entry) continue;
         const foreign = other.owner !== null && other.owner !== transaction;
         if (foreign && other.seq === Number.POSITIVE_INFINITY) throw new RowBusy(other.owner!);
-        if (other.row === null || !table.sameKey(index, other.row, after)) continue;
+        if (other.row === null || !table.sameKey(index, other.row, after) || !covers(other.row, run)) continue;
         throw duplicate(table, index, prefix);
       }
     }

@@ -29,6 +29,7 @@ import { cursorStatement } from "./cursors.ts";
 import { alterDatabase, createDatabase, useDatabase } from "./databases.ts";
 import { deleteRows } from "./delete.ts";
 import { describeOnly } from "./format-only.ts";
+import { createIndex } from "./indexes.ts";
 import { insertRows } from "./insert.ts";
 import { killSession } from "./kill.ts";
 import { mergeRows } from "./merge.ts";
@@ -39,7 +40,7 @@ import { printText, raised, raiseError, throwError, thrown } from "./raising.ts"
 import { securityStatement } from "./security.ts";
 import { alterSequence, createSequence, createSynonym } from "./sequences.ts";
 import { declareTable } from "./table-variables.ts";
-import { alterTable, createIndex, createTable } from "./tables.ts";
+import { alterTable, createTable } from "./tables.ts";
 import { truncateTable } from "./truncate.ts";
 import { updateRows } from "./update.ts";
 import { assignVariable, declareVariables } from "./variables.ts";

@@ -11,6 +11,7 @@ import { Table } from "../table.ts";
 import type { Transaction } from "../transactions.ts";
 import { INT, resolveType } from "../types/types.ts";
 import type { Session } from "../user-session.ts";
+import type { Kind } from "./changes.ts";
 import type { Executor } from "./executor.ts";
 
 /** Where an object of that name would be made. Error 2760 where there is no such schema. */
@@ -213,18 +214,9 @@ export function addConstraint(
       return { name, index };
     }
     case "index": {
-      const index: Index = {
-        name: constraint.name,
-        indexId: nextIndexId(table, constraint.clustered),
-        unique: constraint.unique,
-        clustered: constraint.clustered,
-        primaryKey: false,
-        uniqueConstraint: false,
-        columns: keyColumns(table, constraint.columns),
-        include: [],
-      };
+      const index = newIndex(table, constraint);
       table.addIndex(index);
-      return { name: constraint.name, index };
+      return { name: index.name, index };
     }
     case "check": {
       const name = constraint.name ?? systemName("CK", table.name, "", session);
@@ -273,6 +265,26 @@ export function addConstraint(
   }
 }
 
+/** As CREATE INDEX, or INDEX in CREATE TABLE, defines it. */
+export function newIndex(
+  table: Table,
+  definition: (TableConstraint & { kind: "index" }) | Kind<"create_index">,
+): Index {
+  const { name, unique, clustered, filter } = definition;
+  const index: Index = {
+    name,
+    indexId: nextIndexId(table, clustered),
+    unique,
+    clustered,
+    primaryKey: false,
+    uniqueConstraint: false,
+    columns: keyColumns(table, definition.columns),
+    include: definition.include.map((column) => keyColumn(table, column)),
+  };
+  if (filter) index.filter = filter;
+  return index;
+}
+
 export function nextIndexId(table: Table, clustered: boolean): number {
   if (clustered) {
     if (table.clusteredIndex)
@@ -288,10 +300,11 @@ export function nextIndexId(table: Table, clustered: boolean): number {
 }
 
 export function keyColumns(table: Table, columns: { name: string; descending: boolean }[]): Index["columns"] {
-  return columns.map(({ name, descending }) => {
-    const column = table.columnIndex(name);
-    if (column < 0)
-      throw new SqlError(1911, `Column name '${name}' does not exist in the target table or view.`, 16, 1);
-    return { column, descending };
-  });
+  return columns.map(({ name, descending }) => ({ column: keyColumn(table, name), descending }));
+}
+
+function keyColumn(table: Table, name: string): number {
+  const column = table.columnIndex(name);
+  if (column < 0) throw new SqlError(1911, `Column name '${name}' does not exist in the target table or view.`, 16, 1);
+  return column;
 }

@@ -1,11 +1,10 @@
-/** CREATE TABLE, ALTER TABLE, CREATE INDEX. */
+/** CREATE TABLE and ALTER TABLE. */
 import type { ColumnDefinition, TableConstraint } from "../../sql/ast.ts";
-import type { Column, Index, Row } from "../database.ts";
+import type { Column, Row } from "../database.ts";
 import { unsupported } from "../errors.ts";
 import { newFrame } from "../expressions/compiled.ts";
 import { Compiler } from "../expressions/compiler.ts";
 import { Scope, sourceColumn } from "../expressions/scope.ts";
-import { findObject } from "../query/sources.ts";
 import { Activation } from "../run.ts";
 import { SqlError } from "../session.ts";
 import type { TableChange } from "../storage.ts";
@@ -14,18 +13,11 @@ import type { Transaction } from "../transactions.ts";
 import { converter, textWidth } from "../types/conversion.ts";
 import { isBinary, isText, resolveType } from "../types/types.ts";
 import type { Value } from "../values.ts";
-import { duplicateKey, inTransaction, type Kind } from "./changes.ts";
+import { inTransaction, type Kind } from "./changes.ts";
 import type { Executor } from "./executor.ts";
-import {
-  addConstraint,
-  keyColumns,
-  makeColumn,
-  makeTable,
-  nextIndexId,
-  primaryKeyColumns,
-  typeComputed,
-} from "./new-table.ts";
-import { requireAlter } from "./permissions.ts";
+import { refuseDuplicates } from "./indexes.ts";
+import { addConstraint, makeColumn, makeTable, primaryKeyColumns, typeComputed } from "./new-table.ts";
+import { ownTable, tell } from "./own-table.ts";
 import { RowWriter } from "./row-writer.ts";
 
 export async function createTable(executor: Executor, statement: Kind<"create_table">): Promise<void> {
@@ -100,82 +92,6 @@ function ofColumn(constraint: TableConstraint, column: string): TableConstraint 
     return { ...constraint, columns: [{ name: column, descending: false }] };
   if (constraint.kind === "foreign_key" && constraint.columns.length === 0) return { ...constraint, columns: [column] };
   return constraint;
-}
-
-/** Lets the hooks know of a DDL statement. */
-function tell(executor: Executor, table: Table, command: string, transaction: Transaction): void {
-  const { session } = executor;
-  for (const hook of table.database.hooks.onDdl) hook({ command, objectId: table.objectId, session, transaction });
-}
-
-function ownTable(executor: Executor, parts: string[]): Table {
-  const found = findObject(parts, executor.compiler());
-  if (found.kind !== "table")
-    throw new SqlError(
-      4902,
-      `Cannot find the object "${parts.join(".")}" because it does not exist or you do not have permissions.`,
-      16,
-      1,
-    );
-  requireAlter(executor, found.table, parts, 13);
-  return found.table;
-}
-
-export async function createIndex(executor: Executor, statement: Kind<"create_index">): Promise<void> {
-  if (statement.where) throw unsupported("filtered indexes");
-  await inTransaction(executor, async (transaction) => {
-    const table = ownTable(executor, statement.table.parts);
-    if (table.indexes.some((index) => index.name.toLowerCase() === statement.name.toLowerCase()))
-      throw new SqlError(
-        1913,
-        `The operation failed because an index or statistics with name '${statement.name}' already exists on table '${table.qualifiedName}'.`,
-        16,
-        1,
-      );
-    await executor.session.lock(table, transaction, "X", executor.signal);
-    const index: Index = {
-      name: statement.name,
-      indexId: nextIndexId(table, statement.clustered),
-      unique: statement.unique,
-      clustered: statement.clustered,
-      primaryKey: false,
-      uniqueConstraint: false,
-      columns: keyColumns(table, statement.columns),
-      include: statement.include.map((name) => {
-        const column = table.columnIndex(name);
-        if (column < 0)
-          throw new SqlError(1911, `Column name '${name}' does not exist in the target table or view.`, 16, 1);
-        return column;
-      }),
-    };
-    install(table, index, transaction);
-    tell(executor, table, `CREATE INDEX ${index.name}`, transaction);
-  });
-  executor.sink.statementDone({});
-}
-
-function install(table: Table, index: Index, transaction: Transaction): void {
-  table.addIndex(index);
-  transaction.onRollback(() => table.dropIndex(index));
-  table.database.engine.schemaVersion++;
-  if (index.unique) refuseDuplicates(table, index);
-}
-
-function refuseDuplicates(table: Table, index: Index): void {
-  let last: Row | null = null;
-  const snapshot = { seq: Number.MAX_SAFE_INTEGER, transaction: null, dirty: true };
-  for (const row of table.rows(snapshot, { index })) {
-    if (last && table.sameKey(index, last, row)) {
-      const { message } = duplicateKey(table, index, row);
-      throw new SqlError(
-        1505,
-        `The CREATE UNIQUE INDEX statement terminated because a duplicate key was found for the object name '${table.qualifiedName}' and the index name '${index.name}'. ${message.slice(message.indexOf("The duplicate key"))}`,
-        16,
-        1,
-      );
-    }
-    last = row;
-  }
 }
 
 export async function alterTable(executor: Executor, statement: Kind<"alter_table">): Promise<void> {
@@ -299,7 +215,7 @@ function add(
   ];
   for (const constraint of all) {
     const { index } = addConstraint(table, constraint, session);
-    if (index?.unique) refuseDuplicates(table, index);
+    if (index?.unique) refuseDuplicates(executor, table, index);
     if (constraint.kind === "check") refuseViolations(executor, table, constraint);
   }
   if (changes.length === 0) changes.push({ kind: "other" });
@@ -404,11 +320,12 @@ function drop(
 
 function refuseDependents(table: Table, place: number): void {
   const column = table.columns[place]!;
-  const index = table.indexes.find(
-    ({ columns, include }) => columns.some((key) => key.column === place) || include.includes(place),
-  );
   const mentions = (text: string) =>
     new RegExp(`(^|[^\\w@#$])\\[?${column.name.replace(/[^\w]/g, "\\$&")}\\]?($|[^\\w@#$])`, "i").test(text);
+  const index = table.indexes.find(
+    ({ columns, include, filter }) =>
+      columns.some((key) => key.column === place) || include.includes(place) || (filter && mentions(filter.text)),
+  );
   const check = table.checks.find(({ text }) => mentions(text));
   const dependent =
     index?.name ??

@@ -19,11 +19,12 @@ export function writeTableVariable(
   const transaction = session.engine.beginTransaction(session, "", session.isolation);
   const snapshot = session.openSnapshot(transaction);
   try {
-    const steps = work(new Run(session, activation, snapshot, signal), transaction);
+    const run = new Run(session, activation, snapshot, signal);
+    const steps = work(run, transaction);
     let step: IteratorResult<void, Changed>;
     do step = steps.next();
     while (!step.done);
-    checkUnique(table, transaction, step.value);
+    checkUnique(table, transaction, step.value, run);
     transaction.commit(session.engine.now());
     session.rowCount = step.value.count;
   } catch (error) {

@@ -56,7 +56,7 @@ CREATE TABLE [dbo].[Orders](
       type: { name: "uniqueidentifier", args: [] },
       rowGuid: true,
       nullable: false,
-      default: { expr: { kind: "call", name: { parts: ["newid"] }, args: [] }, text: "newid()" },
+      default: { expr: { kind: "call", name: { parts: ["newid"] }, args: [] }, text: "(newid())" },
     },
     { name: "Secret", constraints: [], type: { name: "varchar", args: [10] }, masked: "default()", nullable: true },
     { name: "Rare", constraints: [], type: { name: "int", args: [] }, sparse: true, nullable: true },
@@ -76,7 +76,7 @@ CREATE TABLE [dbo].[Orders](
       kind: "check",
       name: "CK",
       test: { kind: "compare", op: ">", left: column("Total"), right: int(0) },
-      text: "[Total] > 0",
+      text: "([Total]>(0))",
     },
     { kind: "unique", clustered: false, columns: [{ name: "Guid", descending: false }] },
     {
@@ -87,7 +87,14 @@ CREATE TABLE [dbo].[Orders](
       onDelete: "cascade",
       onUpdate: "set null",
     },
-    { kind: "index", name: "ix", unique: true, clustered: false, columns: [{ name: "Rare", descending: false }] },
+    {
+      kind: "index",
+      name: "ix",
+      unique: true,
+      clustered: false,
+      columns: [{ name: "Rare", descending: false }],
+      include: [],
+    },
   ]);
 });
 
@@ -125,7 +132,7 @@ test("ALTER TABLE: add, drop, alter a column, mask it; the rest stays text", () 
           constraints: [],
           type: { name: "int", args: [] },
           nullable: false,
-          default: { name: "d", expr: int(0), text: "0", withValues: true },
+          default: { name: "d", expr: int(0), text: "((0))", withValues: true },
         },
       ],
       constraints: [],
@@ -168,7 +175,7 @@ test("CREATE INDEX with its included columns and filter", () => {
         { name: "b", descending: true },
       ],
       include: ["c"],
-      where: { kind: "is_null", operand: column("c"), not: true },
+      filter: { test: { kind: "is_null", operand: column("c"), not: true }, text: "([c] IS NOT NULL)" },
     },
   );
 });
