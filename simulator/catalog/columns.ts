@@ -4,6 +4,7 @@
  */
 import type { Column } from "../engine/database.ts";
 import type { Engine, EngineContext } from "../engine/engine.ts";
+import type { Database, UserType } from "../engine/storage.ts";
 import type { Table } from "../engine/table.ts";
 import { Variant } from "../engine/values.ts";
 import { type RowObject, view } from "./define.ts";
@@ -29,7 +30,11 @@ const COLUMN = `object_id int!, name sysname, column_id int!, system_type_id tin
   is_data_deletion_filter_column bit, ledger_view_column_type int, ledger_view_column_type_desc nvarchar(60),
   is_dropped_ledger_column bit`;
 
-function columnRow({ database }: EngineContext, table: Table, column: Column): RowObject {
+function columnRow(
+  { database }: EngineContext,
+  table: Pick<Table, "objectId" | "trackedByCdc">,
+  column: Column,
+): RowObject {
   const { type } = column;
   const text = collationOfType(type, database.collation);
   return {
@@ -37,7 +42,7 @@ function columnRow({ database }: EngineContext, table: Table, column: Column): R
     name: column.name,
     column_id: column.columnId,
     system_type_id: systemTypeId(type),
-    user_type_id: userTypeId(type, column.declaredType),
+    user_type_id: column.userType?.userTypeId ?? userTypeId(type, column.declaredType),
     max_length: maxLength(type),
     precision: precisionOf(type),
     scale: scaleOf(type),
@@ -62,9 +67,14 @@ function columnRow({ database }: EngineContext, table: Table, column: Column): R
   };
 }
 
-export function* tableColumns(context: EngineContext): Generator<{ table: Table; column: Column }> {
+export function* tableColumns(
+  context: EngineContext,
+): Generator<{ table: Pick<Table, "objectId" | "trackedByCdc">; column: Column }> {
   for (const table of context.database.tables.values())
     if (!table.temporary) for (const column of table.columns) yield { table, column };
+  for (const { table } of context.database.types.values())
+    if (table)
+      for (const column of table.shape) yield { table: { objectId: table.objectId, trackedByCdc: false }, column };
 }
 
 function* columnRows(context: EngineContext): Generator<RowObject> {
@@ -136,6 +146,24 @@ function* typeRows({ database }: EngineContext): Generator<RowObject> {
     collation_name: database.collation,
     is_nullable: false,
   };
+  for (const type of database.types.values()) yield userTypeRow(database, type);
+}
+
+/** A table type's system type is 243, and it has no size. */
+function userTypeRow(database: Database, { userTypeId, schema, name, base, nullable, table }: UserType): RowObject {
+  return {
+    name,
+    system_type_id: base ? systemTypeId(base) : 243,
+    user_type_id: userTypeId,
+    schema_id: database.schemaId(schema),
+    max_length: base ? maxLength(base) : -1,
+    precision: base ? precisionOf(base) : 0,
+    scale: base ? scaleOf(base) : 0,
+    collation_name: base ? collationOfType(base, database.collation) : null,
+    is_nullable: nullable,
+    is_user_defined: true,
+    is_table_type: table !== undefined,
+  };
 }
 
 export function registerColumnViews(engine: Engine): void {
@@ -147,6 +175,15 @@ export function registerColumnViews(engine: Engine): void {
       yield* systemColumnRows(context);
     }),
     view("sys", "types", TYPE, typeRows),
+    view("sys", "table_types", `${TYPE}, type_table_object_id int!, is_memory_optimized bit`, function* ({ database }) {
+      for (const type of database.types.values())
+        if (type.table)
+          yield {
+            ...userTypeRow(database, type),
+            type_table_object_id: type.table.objectId,
+            is_memory_optimized: false,
+          };
+    }),
     view(
       "sys",
       "computed_columns",

@@ -309,11 +309,16 @@ export function registerMetadataFunctions(engine: Engine): void {
           return null;
       }
     }),
-    scalar("TYPE_NAME", "int", "sysname", (_, [id]) =>
-      id === SYSNAME_ID ? "sysname" : (Object.entries(SYSTEM_TYPES).find(([, number]) => number === id)?.[0] ?? null),
-    ),
-    scalar("TYPE_ID", "sysname", "int", (_, [name]) => {
-      const wanted = parseName(String(name)).at(-1)!.toLowerCase();
+    scalar("TYPE_NAME", "int", "sysname", ({ database }, [id]) => {
+      if (id === SYSNAME_ID) return "sysname";
+      const user = [...database.types.values()].find((type) => type.userTypeId === id);
+      return user?.name ?? Object.entries(SYSTEM_TYPES).find(([, number]) => number === id)?.[0] ?? null;
+    }),
+    scalar("TYPE_ID", "sysname", "int", ({ database }, [name]) => {
+      const parts = parseName(String(name));
+      const wanted = parts.at(-1)!.toLowerCase();
+      const user = database.findType(parts.at(-2) || "dbo", wanted);
+      if (user) return user.userTypeId;
       if (wanted === "sysname") return SYSNAME_ID;
       return SYSTEM_TYPES[(wanted === "rowversion" ? "timestamp" : wanted) as keyof typeof SYSTEM_TYPES] ?? null;
     }),

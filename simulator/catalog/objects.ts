@@ -30,6 +30,7 @@ export const TYPE_NAMES: Record<string, string> = {
   "D ": "DEFAULT_CONSTRAINT",
   "C ": "CHECK_CONSTRAINT",
   "F ": "FOREIGN_KEY_CONSTRAINT",
+  TT: "TYPE_TABLE",
   IF: "SQL_INLINE_TABLE_VALUED_FUNCTION",
   TF: "SQL_TABLE_VALUED_FUNCTION",
   SO: "SEQUENCE_OBJECT",
@@ -40,7 +41,7 @@ export const TYPE_NAMES: Record<string, string> = {
 const FUNCTION_TYPES = { scalar: "FN", inline: "IF", table: "TF" };
 
 /** Constraints of defaults have no id of their own: it follows from table and column. */
-export function defaultObjectId(table: Table, columnId: number): number {
+export function defaultObjectId(table: Pick<Table, "objectId">, columnId: number): number {
   return ((table.objectId + columnId * 2_097_169) % 2_147_483_647) + 1;
 }
 
@@ -64,6 +65,14 @@ export function* databaseObjects(database: Database): Generator<CatalogObject> {
     yield { objectId: table.objectId, name: table.name, parentId: 0, type: "U ", ...common };
     yield* constraintObjects(table, common);
   }
+  // https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-table-types-transact-sql: they are the system's.
+  for (const { table, name, createDate } of database.types.values())
+    if (table) {
+      const { objectId } = table;
+      const unique = `TT_${name.slice(0, 8)}_${(objectId >>> 0).toString(16).toUpperCase().padStart(8, "0")}`;
+      const times = { created: createDate, modified: createDate };
+      yield { objectId, name: unique, schema: "sys", parentId: 0, type: "TT", ...times, msShipped: false };
+    }
   for (const [type, modules] of [
     ["V ", database.views],
     ["P ", database.procedures],

@@ -15,6 +15,8 @@ export interface Column {
   type: SqlType;
   /** The declared name where it differs from type.id: sysname, or rowversion. */
   declaredType?: string;
+  /** The alias by which the type was named, where it was. */
+  userType?: { userTypeId: number; schema: string; name: string };
   nullable: boolean;
   identity?: { seed: bigint; increment: bigint; next: bigint };
   /** Set for computed columns; `evaluate` is filled in by the engine. */

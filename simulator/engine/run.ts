@@ -20,6 +20,8 @@ export interface Variable {
 export class Activation {
   readonly variables = new Map<string, Variable>();
   readonly tableVariables = new Map<string, Table>();
+  /** Table-valued parameters, by lower-case name: they are not written to. */
+  readonly readOnlyTables = new Set<string>();
   /** The DECLARE of each variable, by lower-case name. */
   readonly declaredBy = new Map<string, object>();
   /** Temporary tables made in a procedure go when it ends. */

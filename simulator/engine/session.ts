@@ -69,6 +69,18 @@ export interface RpcParameter {
   output: boolean;
   /** The client asked for the parameter's default. */
   default?: boolean;
+  /** A table-valued parameter: `type` and `value` say nothing then. */
+  table?: TableValue;
+}
+
+export interface TableValue {
+  /** As the client named the type: either may be "". */
+  schema: string;
+  name: string;
+  /** `default`: the rows have no value for it. No columns: a NULL table. */
+  columns: { type: SqlType; default: boolean }[];
+  /** One value for each column that is not left to its default. */
+  rows: Value[][];
 }
 
 /** The rows that a client sends behind an INSERT BULK. */

@@ -1,7 +1,14 @@
 /**
  * A database: its schemas, tables, views, procedures and principals, its log, and the places where the catalogue and CDC hook in.
  */
-import type { FunctionReturns, ParameterDefinition, Query, Statement } from "../sql/ast.ts";
+import type {
+  ColumnDefinition,
+  FunctionReturns,
+  ParameterDefinition,
+  Query,
+  Statement,
+  TableConstraint,
+} from "../sql/ast.ts";
 import type { Column, Index, LoggedTransaction, Row, TableSchema } from "./database.ts";
 import type { Engine, EngineContext } from "./engine.ts";
 import { LogSequence } from "./log.ts";
@@ -11,6 +18,7 @@ import { SystemObjects } from "./system-objects.ts";
 import { Table } from "./table.ts";
 import { SystemTransaction, type Transaction } from "./transactions.ts";
 import type { Session } from "./user-session.ts";
+import type { SqlType } from "./values.ts";
 
 export interface Schema {
   schemaId: number;
@@ -32,6 +40,19 @@ export interface View {
   /** The statement that made it, as written. */
   text?: string;
   msShipped: boolean;
+}
+
+/** What CREATE TYPE makes: another name of a type, or the shape of a table. */
+export interface UserType {
+  userTypeId: number;
+  schema: string;
+  name: string;
+  createDate: Date;
+  /** Of an alias. */
+  base?: SqlType;
+  nullable: boolean;
+  /** Of a table type: how its tables are made, and what their columns are. */
+  table?: { objectId: number; shape: Column[]; columns: ColumnDefinition[]; constraints: TableConstraint[] };
 }
 
 export interface Procedure {
@@ -122,6 +143,8 @@ export class Database {
   readonly functions = new Map<number, UserFunction>();
   readonly sequences = new Map<number, Sequence>();
   readonly synonyms = new Map<number, Synonym>();
+  /** By lower-case schema and name: types have names apart from those of other objects. */
+  readonly types = new Map<string, UserType>();
   /** By lower-case name. */
   readonly schemas = new Map<string, Schema>();
   readonly principals: Principals;
@@ -146,6 +169,7 @@ export class Database {
   readonly #commitListeners = new Set<(transaction: LoggedTransaction) => void>();
   nextObjectId = 901_578_250;
   nextSchemaId = 5;
+  nextTypeId = 257;
 
   constructor(engine: Engine, name: string, id: number, collation: string, createDate: Date) {
     this.engine = engine;
@@ -291,6 +315,24 @@ export class Database {
   /** The object id of a table, a view, a procedure and the like. */
   findObjectId(schema: string, name: string): number | undefined {
     return this.#names.get(key(schema, name));
+  }
+
+  addType(type: UserType): void {
+    this.types.set(key(type.schema, type.name), type);
+    this.engine.schemaVersion++;
+  }
+
+  removeType(type: UserType): void {
+    this.types.delete(key(type.schema, type.name));
+    this.engine.schemaVersion++;
+  }
+
+  findType(schema: string, name: string): UserType | undefined {
+    return this.types.get(key(schema, name));
+  }
+
+  allocateTypeId(): number {
+    return this.nextTypeId++;
   }
 
   schemaId(name: string): number {

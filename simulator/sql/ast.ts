@@ -254,6 +254,15 @@ export type Statement = { line: number } & (
       include: string[];
       filter?: IndexFilter;
     }
+  /** `base`: an alias of it; without one, a table type. */
+  | {
+      kind: "create_type";
+      name: ObjectName;
+      base?: TypeName;
+      nullable?: boolean;
+      columns: ColumnDefinition[];
+      constraints: TableConstraint[];
+    }
   | { kind: "create_schema"; name: string; authorization?: string }
   | { kind: "create_database"; name: string; collation?: string }
   | {
@@ -467,6 +476,7 @@ export interface ParameterDefinition {
   type: TypeName;
   default?: Expr;
   output: boolean;
+  readOnly?: boolean;
 }
 
 export interface ExecArgument {

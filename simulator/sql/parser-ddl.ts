@@ -14,7 +14,7 @@ import { createFunction } from "./parser-create-function.ts";
 import { commonTables, wholeQuery } from "./parser-queries.ts";
 import { createPrincipal } from "./parser-security.ts";
 import { alterSequence, createSequence, createSynonym } from "./parser-sequences.ts";
-import { parameterDefinition } from "./parser-types.ts";
+import { parameterDefinition, typeName } from "./parser-types.ts";
 import { SqlSyntaxError, UnsupportedSyntax } from "./syntax-error.ts";
 import type { TokenReader } from "./token-reader.ts";
 
@@ -49,6 +49,8 @@ export function create(p: TokenReader, line: number): Statement {
       return createSynonym(p, line);
     case "SCHEMA":
       return createSchema(p, line, start);
+    case "TYPE":
+      return createType(p, line);
     case "DATABASE":
       return createDatabase(p, line);
     case "USER":
@@ -130,6 +132,23 @@ function createIndex(p: TokenReader, line: number): Statement {
   const statement: Statement = { line, kind: "create_index", name, unique, clustered, table, columns, include };
   if (filter) statement.filter = filter;
   return statement;
+}
+
+/** https://learn.microsoft.com/sql/t-sql/statements/create-type-transact-sql */
+function createType(p: TokenReader, line: number): Statement {
+  p.expect("TYPE");
+  const name = p.objectName();
+  if (p.accept("AS")) {
+    p.expect("TABLE");
+    const elements = tableElements(p);
+    storageOptions(p);
+    return { line, kind: "create_type", name, ...elements };
+  }
+  if (p.at("EXTERNAL")) throw new UnsupportedSyntax("CREATE TYPE … EXTERNAL NAME");
+  p.expect("FROM");
+  const base = typeName(p);
+  const nullable = p.accept("NULL") || !p.acceptAll("NOT", "NULL");
+  return { line, kind: "create_type", name, base, nullable, columns: [], constraints: [] };
 }
 
 function createSchema(p: TokenReader, line: number, start: number): Statement {

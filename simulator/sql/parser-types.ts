@@ -61,7 +61,7 @@ export function parameterDefinition(p: TokenReader): ParameterDefinition {
   const parameter: ParameterDefinition = { name, type, output: false };
   if (p.accept("=")) parameter.default = constantArgument(p);
   if (p.accept("OUT") || p.accept("OUTPUT")) parameter.output = true;
-  p.accept("READONLY");
+  if (p.accept("READONLY")) parameter.readOnly = true;
   return parameter;
 }
 

@@ -92,8 +92,6 @@ export function readTypeInfo(from: ByteReader): WireType {
       return xmlColumn(from);
     case TYPE.udt:
       throw new UnservedType(token, "CLR user-defined types are not served");
-    case TYPE.table:
-      throw new UnservedType(token, "table-valued parameters are not served");
     default:
       throw new ProtocolError(`a value has type 0x${token.toString(16)}, which TDS has not`);
   }

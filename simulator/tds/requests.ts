@@ -3,6 +3,8 @@ import type { RpcParameter, SqlSession } from "../engine/session.ts";
 import { ByteReader, ProtocolError } from "./bytes.ts";
 import { readTypedValue } from "./decoding.ts";
 import type { Dialect } from "./dialect.ts";
+import { readTableValue } from "./table-value.ts";
+import { TYPE } from "./types.ts";
 
 export interface RpcCall {
   procedure: string | number;
@@ -61,8 +63,11 @@ function readParameter(reader: ByteReader): RpcParameter {
   const name = reader.bVarchar();
   const status = reader.u8();
   if (status & PARAMETER.encrypted) throw new ProtocolError(`parameter ${name} is encrypted, which was not negotiated`);
-  const { type, value } = readTypedValue(reader);
-  const parameter: RpcParameter = { name, type, value, output: (status & PARAMETER.output) !== 0 };
+  const output = (status & PARAMETER.output) !== 0;
+  let parameter: RpcParameter;
+  if (reader.bytes[reader.at] === TYPE.table)
+    parameter = { name, type: { id: "null" }, value: null, output, table: readTableValue(reader) };
+  else parameter = { name, ...readTypedValue(reader), output };
   if (status & PARAMETER.default) parameter.default = true;
   return parameter;
 }

@@ -2,6 +2,7 @@
  * What a text's first result set would look like, without running it.
  * https://learn.microsoft.com/sql/relational-databases/system-stored-procedures/sp-describe-first-result-set-transact-sql
  */
+
 import { parseParameterDeclarations } from "../../sql/parser.ts";
 import type { Row } from "../database.ts";
 import { compileQuery } from "../query/query.ts";
@@ -9,7 +10,8 @@ import { Activation } from "../run.ts";
 import type { ResultColumn } from "../session.ts";
 import type { Argument, Caller } from "../statements/calls.ts";
 import { Executor } from "../statements/executor.ts";
-import { isText, isUnicode, resolveType, typeText } from "../types/types.ts";
+import { isText, isUnicode, typeText } from "../types/types.ts";
+import { declaredType } from "../types/user-types.ts";
 import type { SqlType, TypeId, Value } from "../values.ts";
 import { Arguments } from "./arguments.ts";
 
@@ -103,7 +105,7 @@ export async function describeFirstResultSet(caller: Caller, args: Argument[]): 
   );
   const activation = new Activation(caller.activation);
   for (const { name, type } of parseParameterDeclarations(given.text("params", "") ?? ""))
-    activation.declare(name, resolveType(type));
+    activation.declare(name, declaredType(type, session));
   const statements = session.engine.batches.parse(given.text("tsql") ?? "", session.options.quotedIdentifier);
   const executor = new Executor(session, activation, sink, signal);
   sink.columns(COLUMNS);

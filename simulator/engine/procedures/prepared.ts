@@ -1,19 +1,19 @@
 /**
  * sp_executesql and prepared statements. https://learn.microsoft.com/sql/relational-databases/system-stored-procedures/sp-executesql-transact-sql
  */
+
 import type { ParameterDefinition } from "../../sql/ast.ts";
 import { parseParameterDeclarations, SqlSyntaxError } from "../../sql/parser.ts";
 import { unsupported } from "../errors.ts";
-import { cast } from "../expressions/arithmetic.ts";
-import { newFrame } from "../expressions/compiled.ts";
-import { Scope } from "../expressions/scope.ts";
 import { Activation } from "../run.ts";
 import { SqlError } from "../session.ts";
-import { type Argument, argumentValue, type Caller, inside } from "../statements/calls.ts";
+import { type Argument, type Caller, inside } from "../statements/calls.ts";
 import { Executor } from "../statements/executor.ts";
+import { checkParameters, declareParameter, giveBack } from "../statements/parameters.ts";
 import type { Prepared } from "../statements/remote-calls.ts";
 import { convertValue } from "../types/conversion.ts";
-import { isText, resolveType } from "../types/types.ts";
+import { isText } from "../types/types.ts";
+import { declaredType } from "../types/user-types.ts";
 import type { SqlType, Value } from "../values.ts";
 
 const INT: SqlType = { id: "int" };
@@ -60,26 +60,18 @@ async function runPrepared(
   const { session } = caller;
   const activation = new Activation(caller.activation);
   const parameters = declarations(declared);
-  const bound: { parameter: ParameterDefinition; arg: Argument }[] = [];
+  const bound = new Map<ParameterDefinition, Argument>();
+  const inner = new Executor(session, activation, caller.sink, caller.signal);
+  checkParameters(inner, parameters, session.currentDatabase);
   for (const [i, parameter] of parameters.entries()) {
     const wanted = parameter.name.toLowerCase();
     const arg =
       values.find((given) => given.name?.toLowerCase() === wanted) ??
       (values[i]?.name === undefined ? values[i] : undefined);
-    const type = resolveType(parameter.type);
-    if (arg && !arg.default) {
-      activation.declare(parameter.name, type, argumentValue(arg, type, session));
-      bound.push({ parameter, arg });
-    } else if (parameter.default) {
-      const executor = new Executor(session, activation, caller.sink, caller.signal);
-      const value = cast(executor.compiler().expression(parameter.default, new Scope(null)), type);
-      activation.declare(
-        parameter.name,
-        type,
-        executor.evaluating((run) => value.evaluate(newFrame(0, null, run))),
-      );
-    } else if (arg?.default) activation.declare(parameter.name, type);
-    else
+    const declared = await declareParameter(inner, parameter, arg, session.currentDatabase);
+    if (declared && arg && !arg.default) bound.set(parameter, arg);
+    else if (!declared && arg?.default) activation.declare(parameter.name, declaredType(parameter.type, session));
+    else if (!declared)
       throw new SqlError(
         8178,
         `The parameterized query '(${declared})${text}' expects the parameter '${parameter.name}', which was not supplied.`.slice(
@@ -97,10 +89,7 @@ async function runPrepared(
     throw new SqlError(8144, "Procedure or function sp_executesql has too many arguments specified.", 16, 2);
   const statements = session.engine.batches.parse(text, session.options.quotedIdentifier);
   await inside({ ...caller, activation }, statements, null);
-  for (const { parameter, arg } of bound) {
-    const { value, type } = activation.variable(parameter.name);
-    if (arg.give) arg.give(value, type);
-  }
+  giveBack(inner, bound);
   return session.lastError;
 }
 

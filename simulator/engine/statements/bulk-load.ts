@@ -85,9 +85,26 @@ export async function insertLoad(executor: Executor, announced: AnnouncedLoad | 
   const columns = columnsOf(table, statement);
   if (load.columns.length !== columns.length)
     throw new SqlError(213, "Column name or number of supplied values does not match table definition.", 16, 1);
+  const { keepNulls, lockTable } = options;
+  const count = await insertValues(executor, table, columns, load, {
+    keepNulls,
+    lockTable,
+    unchecked: !options.checkConstraints,
+  });
+  finish(executor, count, "insert", false);
+}
+
+/** Puts rows of values in, as one statement; `columns` are their places in the table. Resolves to their number. */
+export async function insertValues(
+  executor: Executor,
+  table: Table,
+  columns: number[],
+  load: BulkLoad,
+  options: { keepNulls: boolean; unchecked: boolean; lockTable: boolean },
+): Promise<number> {
+  const { unchecked } = options;
   const given = valuesOf(executor, table, columns, load);
   const writer = writerOf(table, executor.session);
-  const unchecked = !options.checkConstraints;
   const locks = new Map<Table, LockMode>(options.lockTable ? [[table, "X"]] : []);
   const rows = [...load.rows];
   const result = await change(
@@ -107,7 +124,7 @@ export async function insertLoad(executor: Executor, announced: AnnouncedLoad | 
     },
     { unchecked },
   );
-  finish(executor, result.count, "insert", false);
+  return result.count;
 }
 
 /** Values of the wire as the table's columns keep them. */

@@ -1,22 +1,24 @@
 /** EXEC: procedures of users, of the system and of the engine itself; and texts. */
+
 import type { ExecArgument, Statement } from "../../sql/ast.ts";
 import type { Row } from "../database.ts";
 import type { EngineContext } from "../engine.ts";
-import { cast } from "../expressions/arithmetic.ts";
 import { newFrame } from "../expressions/compiled.ts";
 import { Scope, type SourceColumn } from "../expressions/scope.ts";
 import { engineProcedures } from "../procedures/engine-procedures.ts";
 import type { SystemProcedure } from "../registry.ts";
 import { Activation, Run } from "../run.ts";
-import { type ResultColumn, type ResultSink, SqlError } from "../session.ts";
+import { type ResultColumn, type ResultSink, SqlError, type TableValue } from "../session.ts";
 import type { Database, Procedure } from "../storage.ts";
+import type { Table } from "../table.ts";
 import { convertValue } from "../types/conversion.ts";
-import { INT, resolveType } from "../types/types.ts";
+import { INT, NULL_TYPE, resolveType } from "../types/types.ts";
 import { callScalar, defaultOf, type FoundFunction, findFunction } from "../user-functions/calls.ts";
 import type { Session } from "../user-session.ts";
 import type { SqlType, Value } from "../values.ts";
 import type { Kind } from "./changes.ts";
 import { Executor, ScopeAborted } from "./executor.ts";
+import { declareParameter, giveBack, tableArgument, typeClash } from "./parameters.ts";
 
 /** An argument as a procedure gets it. */
 export interface Argument {
@@ -26,6 +28,8 @@ export interface Argument {
   value: Value;
   /** Take the parameter's default. */
   default: boolean;
+  /** In place of a value. */
+  table?: Table | TableValue;
   /** Takes what the parameter holds at the end, where it is an OUTPUT one. */
   give: ((value: Value, type: SqlType) => void) | null;
 }
@@ -82,6 +86,8 @@ function argumentsOf(executor: Executor, written: ExecArgument[]): Argument[] {
   const { activation, session } = executor;
   return written.map(({ name, value, output }): Argument => {
     if (value === "default") return { name, type: INT, value: null, default: true, give: null };
+    const table = value.kind === "variable" ? tableArgument(executor, value.name) : undefined;
+    if (table) return { name, type: NULL_TYPE, value: null, default: false, table, give: null };
     // A bare word is text: EXEC sp_help Persons.
     const expr =
       value.kind === "column" ? ({ kind: "literal", type: "nstring", text: value.parts.join(".") } as const) : value;
@@ -223,6 +229,7 @@ async function callSystemProcedure(
   const values = new Map<string, Value>();
   for (const parameter of procedure.parameters) {
     const arg = bound.get(parameter);
+    if (arg?.table) throw typeClash(arg.table, parameter.type.id);
     if (!arg || arg.default) {
       if (parameter.default === undefined) throw notSupplied(name, parameter.name);
       values.set(parameter.name.toLowerCase(), parameter.default);
@@ -264,26 +271,13 @@ async function callUserProcedure(
   requireExecute(caller, procedure, database);
   const activation = new Activation(caller.activation, name);
   const bound = bind(name, parameters, args);
-  for (const parameter of parameters) {
-    const arg = bound.get(parameter);
-    const type = resolveType(parameter.type);
-    if (arg && !arg.default) activation.declare(parameter.name, type, argumentValue(arg, type, session));
-    else if (parameter.default) {
-      const inner = new Executor(session, activation, sink, signal);
-      const value = cast(inner.compiler().expression(parameter.default, new Scope(null)), type);
-      activation.declare(
-        parameter.name,
-        type,
-        inner.evaluating((run) => value.evaluate(newFrame(0, null, run))),
-      );
-    } else throw notSupplied(name, parameter.name);
-  }
+  const inner = new Executor(session, activation, sink, signal);
+  for (const parameter of parameters)
+    if (!(await declareParameter(inner, parameter, bound.get(parameter), database)))
+      throw notSupplied(name, parameter.name);
   const { transactionCount } = session;
   const status = await inside({ ...caller, activation }, procedure.body, database);
-  for (const [parameter, arg] of bound) {
-    const variable = activation.variable(parameter.name);
-    if (parameter.output && arg.give) arg.give(variable.value, variable.type);
-  }
+  giveBack(inner, bound);
   if (session.transactionCount !== transactionCount) {
     const previous = transactionCount;
     throw new SqlError(

@@ -5,7 +5,7 @@
  */
 import type { Statement, Target } from "../../sql/ast.ts";
 import type { Row } from "../database.ts";
-import { undeclared, unsupported } from "../errors.ts";
+import { unsupported } from "../errors.ts";
 import type { LockMode } from "../locks.ts";
 import { refuse } from "../locks.ts";
 import { findObject, requireSnapshots } from "../query/sources.ts";
@@ -19,6 +19,7 @@ import type { Executor } from "./executor.ts";
 import { filterOf } from "./index-filter.ts";
 import type { OutputClause } from "./output.ts";
 import { checkReferenced, checkReferences } from "./references.ts";
+import { writableVariable } from "./table-variables.ts";
 
 /** Another transaction holds the row. */
 export class RowBusy extends Error {
@@ -244,11 +245,7 @@ function shownKey(value: Value, table: Table, column: number): string {
 
 /** The table that a statement names as its target, with the right to write to it. */
 export function targetTable(executor: Executor, target: Target, permission: string): Table {
-  if (target.kind === "table_variable") {
-    const table = executor.activation.tableVariables.get(target.name.toLowerCase());
-    if (!table) throw undeclared(target.name);
-    return table;
-  }
+  if (target.kind === "table_variable") return writableVariable(executor, target.name);
   const compiler = executor.compiler();
   const found = findObject(target.name.parts, compiler);
   refuseSystem(found);

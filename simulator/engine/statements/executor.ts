@@ -43,6 +43,7 @@ import { declareTable } from "./table-variables.ts";
 import { alterTable, createTable } from "./tables.ts";
 import { truncateTable } from "./truncate.ts";
 import { updateRows } from "./update.ts";
+import { createType } from "./user-types.ts";
 import { assignVariable, declareVariables } from "./variables.ts";
 import { pause, waitFor } from "./waiting.ts";
 
@@ -60,8 +61,8 @@ export class ScopeAborted extends Error {}
 /** Names that mean nothing, wrong numbers of columns and the like: found when a statement is compiled. */
 const COMPILE_ERRORS = new Set([
   102, 104, 107, 108, 109, 110, 116, 134, 137, 141, 145, 147, 156, 164, 174, 189, 195, 201, 205, 206, 207, 208, 209,
-  213, 243, 257, 263, 264, 313, 402, 448, 468, 529, 1001, 1002, 1011, 1013, 1087, 2812, 4104, 4108, 4112, 4121, 8117,
-  8118, 8119, 8120, 8133, 8144, 8145, 8146, 8155, 8158, 8159, 10709, 40510,
+  213, 243, 257, 263, 264, 313, 402, 448, 468, 529, 1001, 1002, 1011, 1013, 1087, 2715, 2724, 2812, 4104, 4108, 4112,
+  4121, 8117, 8118, 8119, 8120, 8133, 8144, 8145, 8146, 8155, 8158, 8159, 10709, 40510,
 ]);
 /** Those that end the batch and its transaction by themselves. */
 const BATCH_ERRORS = new Set([241, 242, 244, 245, 248, 295, 1205, 3930, 3952, 3960, 3998, 8169]);
@@ -268,6 +269,8 @@ export class Executor {
         return alterSequence(this, statement);
       case "create_synonym":
         return createSynonym(this, statement);
+      case "create_type":
+        return createType(this, statement);
       case "create_schema":
         return createSchema(this, statement);
       case "create_view":

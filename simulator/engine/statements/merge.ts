@@ -1,7 +1,7 @@
 /** MERGE. https://learn.microsoft.com/sql/t-sql/statements/merge-transact-sql */
 import type { MergeWhen } from "../../sql/ast.ts";
 import type { Row } from "../database.ts";
-import { undeclared, unsupported } from "../errors.ts";
+import { unsupported } from "../errors.ts";
 import { type Condition, type Frame, newFrame } from "../expressions/compiled.ts";
 import type { Compiler } from "../expressions/compiler.ts";
 import { type Names, Scope } from "../expressions/scope.ts";
@@ -17,6 +17,7 @@ import type { Executor } from "./executor.ts";
 import { nextIdentity } from "./insert.ts";
 import { OutputClause } from "./output.ts";
 import { stored, writerOf } from "./row-writer.ts";
+import { writableVariable } from "./table-variables.ts";
 import { type Assign, assignments } from "./update.ts";
 
 /** The target as a source of the join: a table variable, a table, or what can be written through. */
@@ -27,11 +28,7 @@ function targetLeaf(
   scope: Scope,
   compiler: Compiler,
 ): Leaf {
-  if (target.kind === "table_variable") {
-    const table = executor.activation.tableVariables.get(target.name.toLowerCase());
-    if (!table) throw undeclared(target.name);
-    return tableLeaf(table, parts, scope);
-  }
+  if (target.kind === "table_variable") return tableLeaf(writableVariable(executor, target.name), parts, scope);
   const named = target.name.parts.length === 1 && scope.findNamed(target.name.parts[0]!);
   if (!named) {
     const found = findObject(target.name.parts, compiler);

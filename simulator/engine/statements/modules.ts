@@ -1,19 +1,23 @@
 /** Schemas, views, procedures and functions; and DROP of everything. */
+
 import { unsupported } from "../errors.ts";
 import { compileQuery } from "../query/query.ts";
 import { lookUp } from "../query/sources.ts";
 import { SqlError } from "../session.ts";
 import type { Database, Procedure, UserFunction, View } from "../storage.ts";
 import type { Transaction } from "../transactions.ts";
+import { userTypeOf } from "../types/user-types.ts";
 import { inlineColumns } from "../user-functions/calls.ts";
 import { checkBody } from "../user-functions/checks.ts";
 import { inTransaction, type Kind } from "./changes.ts";
 import { dropDatabases } from "./databases.ts";
 import type { Executor } from "./executor.ts";
 import { alreadyThere, placeOf, requireCreate } from "./new-table.ts";
+import { checkParameters } from "./parameters.ts";
 import { isReferenced } from "./references.ts";
 import { dropPrincipals } from "./security.ts";
 import { usesSequence } from "./sequences.ts";
+import { dropType } from "./user-types.ts";
 
 export async function createSchema(executor: Executor, { name, authorization }: Kind<"create_schema">): Promise<void> {
   const { session, sink } = executor;
@@ -81,9 +85,12 @@ function definitionOf(
   | Pick<View, "columns" | "query" | "checked">
   | Pick<Procedure, "parameters" | "body">
   | Pick<UserFunction, "parameters" | "returns"> {
+  checkParameters(executor, statement.kind === "create_view" ? [] : statement.parameters, database);
   if (statement.kind === "create_procedure") return { parameters: statement.parameters, body: statement.body };
   if (statement.kind === "create_function") {
     const { parameters, returns } = statement;
+    if (parameters.some(({ type }) => userTypeOf(type, executor.session, database)))
+      throw unsupported("user-defined types as parameters of functions");
     if (returns.kind === "inline")
       refuseNameless(inlineColumns(parameters, returns.query, executor.compiler(), database));
     else checkBody(returns.body);
@@ -129,6 +136,10 @@ export async function dropObjects(executor: Executor, statement: Kind<"drop">): 
       dropPrincipals(executor, statement);
       break;
     case "type":
+      await inTransaction(executor, async (transaction) => {
+        for (const name of statement.names) dropType(executor, name, statement.ifExists, transaction);
+      });
+      break;
     case "trigger":
       // None can have been made, so none is there.
       if (!statement.ifExists) throw unsupported(`DROP ${statement.object.toUpperCase()}`);

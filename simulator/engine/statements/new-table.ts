@@ -1,4 +1,5 @@
 /** New tables: where they go, and what their columns and constraints become. */
+
 import type { ColumnDefinition, ObjectName, TableConstraint } from "../../sql/ast.ts";
 import type { Column, Index } from "../database.ts";
 import { invalidColumn, unsupported } from "../errors.ts";
@@ -9,7 +10,8 @@ import { SqlError } from "../session.ts";
 import type { Database } from "../storage.ts";
 import { Table } from "../table.ts";
 import type { Transaction } from "../transactions.ts";
-import { INT, resolveType } from "../types/types.ts";
+import { INT } from "../types/types.ts";
+import { declaredType, userTypeOf } from "../types/user-types.ts";
 import type { Session } from "../user-session.ts";
 import type { Kind } from "./changes.ts";
 import type { Executor } from "./executor.ts";
@@ -113,12 +115,15 @@ export function makeColumn(
       computed: { text: definition.computed.text, persisted: definition.computed.persisted, definition },
     };
   const written = definition.type ?? { name: "timestamp", args: [] };
-  const resolved = resolveType(written);
+  const user = userTypeOf(written, session);
+  const resolved = declaredType(written, session);
   const rowVersion = resolved.id === "timestamp";
-  const nullable = definition.nullable ?? !(key || definition.identity !== undefined || rowVersion);
+  const nullable =
+    definition.nullable ?? ((user?.nullable ?? true) && !(key || definition.identity !== undefined || rowVersion));
   if (key && definition.nullable === true)
     throw new SqlError(8111, `Cannot define PRIMARY KEY constraint on nullable column in table '${table}'.`, 16, 1);
   const column: Column = { name, columnId, type: resolved, nullable };
+  if (user) column.userType = { userTypeId: user.userTypeId, schema: user.schema, name: user.name };
   const lower = written.name.toLowerCase();
   if (lower === "sysname") {
     column.declaredType = "sysname";

@@ -59,6 +59,7 @@ export async function callByRpc(
       type: parameter.type,
       value: parameter.value,
       default: parameter.default === true,
+      ...(parameter.table && { table: parameter.table }),
       give: parameter.output
         ? (value, type) => {
             output.value = convertValue(value, type, parameter.type);

@@ -11,7 +11,8 @@ import type { TableChange } from "../storage.ts";
 import type { Table } from "../table.ts";
 import type { Transaction } from "../transactions.ts";
 import { converter, textWidth } from "../types/conversion.ts";
-import { isBinary, isText, resolveType } from "../types/types.ts";
+import { isBinary, isText } from "../types/types.ts";
+import { declaredType, userTypeOf } from "../types/user-types.ts";
 import type { Value } from "../values.ts";
 import { inTransaction, type Kind } from "./changes.ts";
 import type { Executor } from "./executor.ts";
@@ -364,13 +365,16 @@ function alterColumn(
   const place = table.columns.indexOf(before);
   if (before.computed)
     throw new SqlError(4928, `Cannot alter column '${before.name}' because it is 'COMPUTED'.`, 16, 1);
-  const type = resolveType(action.type);
+  const user = userTypeOf(action.type, executor.session, table.database);
+  const type = declaredType(action.type, executor.session, table.database);
   const keyed = table.indexes.some((index) => index.columns.some(({ column }) => column === place));
   const sameKind =
     type.id === before.type.id &&
     (type.length === undefined || type.length === -1 || type.length >= (before.type.length ?? 0));
   if (keyed && !sameKind) refuseDependents(table, place);
-  const after: Column = { ...before, type, nullable: action.nullable ?? true };
+  const { userType: _, ...kept } = before;
+  const after: Column = { ...kept, type, nullable: action.nullable ?? user?.nullable ?? true };
+  if (user) after.userType = { userTypeId: user.userTypeId, schema: user.schema, name: user.name };
   const inPrimaryKey = table.indexes.some(
     (index) => index.primaryKey && index.columns.some(({ column }) => column === place),
   );

@@ -1,6 +1,5 @@
 /** Which rows an UPDATE or DELETE is about: its target, joined with its FROM clause, where its condition holds. */
 
-import { undeclared } from "../errors.ts";
 import type { Frame } from "../expressions/compiled.ts";
 import { newFrame } from "../expressions/compiled.ts";
 import type { Compiler } from "../expressions/compiler.ts";
@@ -14,6 +13,7 @@ import type { Entry } from "../table.ts";
 import { ChangeTarget } from "./change-target.ts";
 import { type Kind, refuseSystem } from "./changes.ts";
 import type { Executor } from "./executor.ts";
+import { writableVariable } from "./table-variables.ts";
 
 export class TargetRows {
   readonly target: ChangeTarget;
@@ -56,9 +56,7 @@ export class TargetRows {
   #added(executor: Executor, { target }: Kind<"update"> | Kind<"delete">, compiler: Compiler): Leaf {
     let leaf: Leaf;
     if (target.kind === "table_variable") {
-      const table = executor.activation.tableVariables.get(target.name.toLowerCase());
-      if (!table) throw undeclared(target.name);
-      leaf = tableLeaf(table, [target.name], this.scope);
+      leaf = tableLeaf(writableVariable(executor, target.name), [target.name], this.scope);
     } else {
       if (!this.scope.findNamed(target.name.parts.join("."))) refuseSystem(findObject(target.name.parts, compiler));
       leaf = findSource({ kind: "table", name: target.name, hints: target.hints }, this.scope, compiler, false, true);
@@ -71,8 +69,8 @@ export class TargetRows {
   #named(executor: Executor, { target }: Kind<"update"> | Kind<"delete">, compiler: Compiler): Leaf | undefined {
     const { leaves } = this.#from;
     if (target.kind === "table_variable") {
-      const table = executor.activation.tableVariables.get(target.name.toLowerCase());
-      return leaves.find((leaf) => leaf.table !== undefined && leaf.table === table);
+      const table = writableVariable(executor, target.name);
+      return leaves.find((leaf) => leaf.table === table);
     }
     const { parts } = target.name;
     const wanted = parts[parts.length - 1]!.toLowerCase();

@@ -3,16 +3,22 @@ import type { Expr } from "../../sql/ast.ts";
 import { assignOperator, cast } from "../expressions/arithmetic.ts";
 import { newFrame } from "../expressions/compiled.ts";
 import { Scope } from "../expressions/scope.ts";
-import { resolveType } from "../types/types.ts";
+import { declaredType, userTypeOf } from "../types/user-types.ts";
 import type { SqlType, Value } from "../values.ts";
 import type { Kind } from "./changes.ts";
 import type { Executor } from "./executor.ts";
+import { declareTyped } from "./table-variables.ts";
 
 export function declareVariables(executor: Executor, statement: Kind<"declare">): void {
   const { activation } = executor;
   for (const { name, type, value } of statement.variables) {
-    const resolved = resolveType(type);
     const key = name.toLowerCase();
+    const user = userTypeOf(type, executor.session);
+    if (user?.table) {
+      declareTyped(executor, name, user);
+      continue;
+    }
+    const resolved = declaredType(type, executor.session);
     // A loop passes its DECLARE again and again; only a second one is an error.
     if (activation.declaredBy.get(key) !== statement) activation.declare(name, resolved);
     activation.declaredBy.set(key, statement);

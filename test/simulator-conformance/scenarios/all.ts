@@ -9,6 +9,7 @@ import { errors } from "./errors.ts";
 import { functions } from "./functions.ts";
 import { queries } from "./queries.ts";
 import { requests } from "./requests.ts";
+import { tables } from "./tables.ts";
 import { transactions } from "./transactions.ts";
 import { typeScenarios } from "./types.ts";
 
@@ -23,6 +24,7 @@ export function allScenarios(client: Client, encryption: Encryption): Scenario[]
     transactions,
     requests,
     bulk,
+    tables,
     errors,
     cdc,
   ].flat();

@@ -312,7 +312,6 @@ test("what the tree has no node for is named, and the statements behind it still
     ["ALTER INDEX ix ON t SET (IGNORE_DUP_KEY = ON)", "ALTER INDEX"],
     ["UPDATE STATISTICS t", "UPDATE STATISTICS"],
     ["CREATE ASSEMBLY a FROM 0x4D", "CREATE ASSEMBLY"],
-    ["CREATE TYPE dbo.T AS TABLE (a int)", "CREATE TYPE"],
     ["CREATE CLUSTERED COLUMNSTORE INDEX cci ON t", "CREATE COLUMNSTORE INDEX"],
     ["DISABLE TRIGGER x ON t", "DISABLE TRIGGER"],
     ["SELECT * FROM t FOR SYSTEM_TIME AS OF '2020-01-01' WHERE a = 1", "FOR SYSTEM_TIME"],

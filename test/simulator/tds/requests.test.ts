@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ISOLATION_LEVEL, Request, TYPES } from "tedious";
-import type { RpcParameter } from "../../../simulator/engine/session.ts";
+import type { RpcParameter, TableValue } from "../../../simulator/engine/session.ts";
 import { Decimal, type SqlType, Temporal, type Value, Variant } from "../../../simulator/engine/values.ts";
 import { type Answer, ask, bench, collect, type Parameter } from "./clients.ts";
 import { column, type Script, select } from "./scripted-engine.ts";
@@ -198,15 +198,37 @@ test("a prepared statement's handle comes back from sp_prepare and goes into sp_
   assert.deepEqual(answer.rows, [[1]]);
 });
 
-test("a table-valued parameter is refused with an error that names it, and the connection stays", async () => {
+test("table-valued parameters come with their type's name, their columns' types and their rows, or as NULL", async () => {
   await using on = await bench();
-  const table = { columns: [{ name: "a", type: TYPES.Int }], rows: [[1]] };
-  on.engine.on("ok", ONE_ROW);
+  const columns = [
+    { name: "a", type: TYPES.Int },
+    { name: "b", type: TYPES.NVarChar, length: 20 },
+  ];
+  const rows = [
+    [1, "ünï"],
+    [null, null],
+  ];
+  const seen: unknown[] = [];
+  on.engine.on("dbo.take", (sink, _signal, [parameter]) => {
+    seen.push(parameter!.table);
+    sink.returnStatus(0);
+  });
   const connection = await on.connect();
-  const answer = await ask(connection, "dbo.take", "procedure", [{ name: "t", type: TYPES.TVP, value: table }]);
-  assert.equal(answer.error?.number, 8009);
-  assert.match(answer.error!.message, /data type 0xF3: table-valued parameters are not served/);
-  assert.deepEqual((await ask(connection, "ok")).rows, [[1]]);
+  const table = { schema: "dbo", name: "Ids", columns, rows };
+  for (const value of [table, null]) {
+    const answer = await ask(connection, "dbo.take", "procedure", [{ name: "t", type: TYPES.TVP, value }]);
+    assert.equal(answer.error, null);
+  }
+  const [full, empty] = seen as [TableValue, TableValue];
+  assert.deepEqual([full.schema, full.name, full.rows], ["dbo", "Ids", rows]);
+  assert.deepEqual(
+    full.columns.map(({ type }) => [type.id, type.length]),
+    [
+      ["int", undefined],
+      ["nvarchar", 20],
+    ],
+  );
+  assert.deepEqual(empty, { schema: "", name: "", columns: [], rows: [] });
   assert.deepEqual(on.problems, []);
 });
 
