@@ -16,11 +16,13 @@ import { installCdc } from "./cdc/install.ts";
 import { Engine, type EngineOptions } from "./engine/engine.ts";
 import { type ResultColumn, type ResultSink, type ServerMessage, SqlError } from "./engine/session.ts";
 import type { Database } from "./engine/storage.ts";
+import type { Session } from "./engine/user-session.ts";
 import type { Value } from "./engine/values.ts";
 import { Faults } from "./faults/faults.ts";
 import { registerFaultProcedures } from "./faults/procedures.ts";
 import type { FileJournal } from "./persistence/file-journal.ts";
 import { openDataFile } from "./persistence/open.ts";
+import { splitOnGo } from "./sql/go-splitter.ts";
 import { TdsServer, type TdsServerOptions } from "./tds/server.ts";
 
 export type { DatabaseSnapshot } from "./catalog/restore.ts";
@@ -111,6 +113,8 @@ export class SqlServerSimulator {
   readonly #password: string;
   readonly #databases: string[];
   readonly #journal: FileJournal | undefined;
+  /** It began without data: there is no file, or it was empty. */
+  readonly fresh: boolean;
   #port = 0;
 
   private constructor(options: SimulatorOptions) {
@@ -130,6 +134,7 @@ export class SqlServerSimulator {
     this.faults = new Faults(this.engine, this.server);
     registerFaultProcedures(this.engine, this.faults);
     if (options.file !== undefined) this.#journal = openDataFile(this.engine, options.file);
+    this.fresh = this.#journal?.fresh ?? true;
     for (const name of this.#databases) if (!this.engine.database(name)) this.engine.createDatabase(name);
     this.#keep();
   }
@@ -181,6 +186,11 @@ export class SqlServerSimulator {
     return url.href;
   }
 
+  /** All that are not the server's own. */
+  get userDatabases(): string[] {
+    return [...this.engine.databases.values()].filter(({ id }) => id > 4).map(({ name }) => name);
+  }
+
   /** Error if there is none of that name. */
   database(name: string): Database {
     const found = this.engine.database(name);
@@ -191,15 +201,27 @@ export class SqlServerSimulator {
   /** Runs a batch as sa without the wire. The first error that the batch raises is thrown as SqlError. */
   async query(sql: string, database: string = this.#databases[0] ?? "master"): Promise<QueryResult> {
     const session = this.engine.openSession(this.engine.logins.get("sa")!, this.database(database));
-    const { sink, result, error } = collector();
     try {
-      await session.batch(sql, sink, new AbortController().signal);
+      return await run(session, sql);
     } finally {
       session.close();
     }
-    const raised = error();
-    if (raised) throw raised;
-    return result;
+  }
+
+  /**
+   * Runs a script of batches between lines of GO, as sqlcmd does, in one session. It ends at the first error that is raised; its line
+   * is the script's.
+   */
+  async runScript(script: string, database: string = this.#databases[0] ?? "master"): Promise<ServerMessage[]> {
+    const session = this.engine.openSession(this.engine.logins.get("sa")!, this.database(database));
+    const messages: ServerMessage[] = [];
+    try {
+      for (const { text, line, count } of splitOnGo(script))
+        for (let i = 0; i < count; i++) messages.push(...(await run(session, text, line)).messages);
+    } finally {
+      session.close();
+    }
+    return messages;
   }
 
   cdc(database: string): CdcControl {
@@ -265,6 +287,16 @@ export class SqlServerSimulator {
   }
 }
 
+/** A batch; `line` is where it stands in its script. */
+async function run(session: Session, sql: string, line = 1): Promise<QueryResult> {
+  const { sink, result, error } = collector();
+  await session.batch(sql, sink, new AbortController().signal);
+  const raised = error();
+  if (!raised) return result;
+  if (raised.procedure === undefined) raised.line += line - 1;
+  throw raised;
+}
+
 /** Keeps what a batch sends. */
 function collector(): { sink: ResultSink; result: QueryResult; error: () => SqlError | undefined } {
   const result: QueryResult = { columns: [], rows: [], messages: [] };
@@ -279,7 +311,10 @@ function collector(): { sink: ResultSink; result: QueryResult; error: () => SqlE
     },
     message(message) {
       if (message.severity <= 10) result.messages.push(message);
-      else error ??= new SqlError(message.number, message.message, message.severity, message.state, message.line);
+      else {
+        error ??= new SqlError(message.number, message.message, message.severity, message.state, message.line);
+        error.procedure ??= message.procedure;
+      }
     },
     statementDone() {},
     environment() {},

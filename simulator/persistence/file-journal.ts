@@ -39,6 +39,8 @@ class Written {
 }
 
 export class FileJournal implements Journal {
+  /** The file was empty. */
+  readonly fresh: boolean;
   readonly #engine: Engine;
   readonly #file: DataFile;
   readonly #written = new Map<number, Written>();
@@ -50,6 +52,7 @@ export class FileJournal implements Journal {
 
   /** `fresh`: the file is empty. Otherwise the engine has just been read from it. */
   constructor(engine: Engine, file: DataFile, fresh: boolean) {
+    this.fresh = fresh;
     this.#engine = engine;
     this.#file = file;
     if (!fresh) for (const database of this.#databases()) this.#know(database);

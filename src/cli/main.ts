@@ -102,10 +102,29 @@ program
 program
   .command("simulator")
   .description("a SQL Server stand-in that speaks TDS and does CDC, until it is stopped")
-  .option("--port <port>", "to listen on; 0 takes a free one", wholeNumber, 1433)
-  .option("--host <address>", "to listen on", "127.0.0.1")
-  .option("--database <name>", "made at start", "TestDB")
-  .option("--capture-interval <ms>", "between two scans of the capture job", wholeNumber, 5000)
+  .option("--port <port>", "to listen on; 0 takes a free one", portNumber, 1433)
+  .option("--host <address>", "to listen on; 0.0.0.0 for all", "127.0.0.1")
+  .option("--database <name...>", "made at start, if they are not there", ["TestDB"])
+  .option("--data <path>", "a file, or a folder for one, that keeps the data (default: in memory alone)")
+  .option("--init <script...>", "SQL scripts with batches between lines of GO, run where there is no data yet")
+  .option(
+    "--capture-interval <ms>",
+    'between two scans of the capture job; "immediate": in each commit',
+    interval,
+    5000,
+  )
+  .addOption(
+    new Option("--encryption <policy>", "off: as the client asks")
+      .choices(["off", "required", "strict", "not_supported"])
+      .default("off"),
+  )
+  .option("--time-zone <zone>", "of the server: an IANA or Windows name, or minutes east of UTC", "UTC")
+  .option("--server-name <name>", "@@SERVERNAME")
+  .option("--seed <number>", "makes NEWID, RAND and the like repeatable", wholeNumber)
+  .addHelpText(
+    "after",
+    "\nThe password of sa is Simulator!1, or what the environment variable DSTREAM_SIMULATOR_PASSWORD says. docs/simulator.md has more.",
+  )
   .action(async (options: SimulatorCommand) => end(await (await import("./simulator.ts")).simulate(options)));
 
 await program.parseAsync().catch((error: unknown) => {
@@ -123,6 +142,16 @@ function end(code: number): void {
 /** At once: something that was being opened and is not wanted any more may still wait for its turn. */
 function leave(code: number): never {
   process.exit(code);
+}
+
+function portNumber(text: string): number {
+  const port = wholeNumber(text);
+  if (port > 65_535) throw new InvalidArgumentError("Ports go up to 65535.");
+  return port;
+}
+
+function interval(text: string): number | "immediate" {
+  return text === "immediate" ? text : wholeNumber(text);
 }
 
 function wholeNumber(text: string): number {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -16,7 +16,7 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true, force: true }));
 
-test("the packed tarball, installed without dev dependencies in an empty folder, runs the demo", async () => {
+test("the packed tarball, installed without dev dependencies in an empty folder, runs the demo and gives away the simulator with its types", async () => {
   // prepack builds dist/.
   await run("npm", ["pack", "--pack-destination", folder], { cwd: root });
   const tarball = (await readdir(folder)).find((name) => name.endsWith(".tgz"));
@@ -33,4 +33,28 @@ test("the packed tarball, installed without dev dependencies in an empty folder,
   });
   assert.equal(stdout.trimEnd().split("\n").at(-1), "committed=1000 delivered=1000 lost=0 duplicated=0 reordered=0");
   assert.equal(stderr, "", "a newcomer sees no warnings");
+
+  await importSimulator();
 });
+
+/** `dstream/simulator` is there to import, with its types. */
+async function importSimulator(): Promise<void> {
+  const program = join(folder, "program.mts");
+  await writeFile(
+    program,
+    `import { type SimulatorOptions, SERVER_ERRORS, SqlServerSimulator } from "dstream/simulator";
+    const options: SimulatorOptions = { databases: ["Mine"] };
+    const simulator: SqlServerSimulator = await SqlServerSimulator.start(options);
+    simulator.faults.failStatements({ error: 1205, after: 1 });
+    // @ts-expect-error: no error that it knows
+    const unknown: keyof typeof SERVER_ERRORS = 1;
+    console.log((await simulator.query("SELECT DB_NAME()")).rows[0]![0], typeof unknown);
+    await simulator.close();`,
+  );
+  const types = ["--types", "node", "--typeRoots", join(root, "node_modules", "@types")];
+  const compiler = join(root, "node_modules", ".bin", "tsc");
+  const options = ["--strict", "--noUncheckedIndexedAccess", "--module", "nodenext", "--target", "es2024"];
+  await run(compiler, [...options, ...types, program], { cwd: folder });
+  const { stdout } = await run(process.execPath, [join(folder, "program.mjs")], { cwd: folder });
+  assert.equal(stdout, "Mine number\n");
+}
