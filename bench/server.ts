@@ -28,6 +28,7 @@ export interface Usage {
 }
 
 export interface BenchServer {
+  readonly pid: number;
   readonly connectionString: string;
   readonly port: number;
   readonly password: string;
@@ -45,6 +46,7 @@ export async function startServer(tables: readonly BenchTable[]): Promise<BenchS
   });
   const ready = await next(child, "ready");
   return {
+    pid: child.pid!,
     connectionString: ready.connectionString,
     port: ready.port,
     password: ready.password,

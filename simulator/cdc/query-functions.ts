@@ -8,6 +8,7 @@ import { columnsOf } from "../catalog/define.ts";
 import { lsnFromBuffer, type Row } from "../engine/database.ts";
 import type { EngineContext } from "../engine/engine.ts";
 import type { SystemTableFunction } from "../engine/registry.ts";
+import { RowBlock, rowsOfPieces } from "../engine/row-block.ts";
 import type { ResultColumn } from "../engine/session.ts";
 import type { Database } from "../engine/storage.ts";
 import type { Table } from "../engine/table.ts";
@@ -33,6 +34,18 @@ const MASK = 4;
 export function allChangesFunction(database: Database, name: string): SystemTableFunction<EngineContext> | undefined {
   const table = database.findTable("cdc", `${name}_CT`);
   if (!table) return undefined;
+  function* changes(context: EngineContext, args: Value[]): Generator<Row | RowBlock> {
+    const option = optionOf(args[2]!);
+    const instance = check(context, name, "all", args, option === "all" || option === "all update old");
+    const places = [0, SEQVAL, OPERATION, MASK, ...instance.columns.map((_, i) => LEADING_COLUMNS + i)];
+    for (const piece of changesBetween(context, instance.changeTable, args)) {
+      if (piece instanceof RowBlock) {
+        const { patterns } = piece.series;
+        const kept = option === "all" ? piece.pick((position) => patterns[position]![OPERATION] !== 3) : piece;
+        yield kept.withColumns(places.map((at) => piece.columns[at]!));
+      } else if (option !== "all" || piece[OPERATION] !== 3) yield places.map((at) => piece[at]!);
+    }
+  }
   return {
     schema: "cdc",
     name: `fn_cdc_get_all_changes_${name}`,
@@ -41,14 +54,8 @@ export function allChangesFunction(database: Database, name: string): SystemTabl
       ...columnsOf("__$start_lsn binary(10), __$seqval binary(10), __$operation int, __$update_mask varbinary(128)"),
       ...capturedResultColumns(table),
     ],
-    *rows(context, args) {
-      const option = optionOf(args[2]!);
-      const instance = check(context, name, "all", args, option === "all" || option === "all update old");
-      for (const row of changesBetween(context, instance.changeTable, args)) {
-        if (row[OPERATION] === 3 && option === "all") continue;
-        yield [row[0]!, row[SEQVAL]!, row[OPERATION]!, row[MASK]!, ...captured(instance, row)];
-      }
-    },
+    rows: (context, args) => rowsOfPieces(changes(context, args)),
+    blocks: (context, args) => (table.hasSeries ? changes(context, args) : null),
   };
 }
 
@@ -122,13 +129,13 @@ function check(
   return instance;
 }
 
-function* changesBetween(context: EngineContext, table: Table, args: Value[]): Generator<Row> {
+function changesBetween(context: EngineContext, table: Table, args: Value[]): Iterable<Row | RowBlock> {
   const range = {
     index: table.clusteredIndex!,
     from: { value: args[0]!, inclusive: true },
     to: { value: args[1]!, inclusive: true },
   };
-  for (const row of table.rows(context.snapshot, range)) yield row;
+  return table.pieces(context.snapshot, range);
 }
 
 interface NetChange {
@@ -149,7 +156,7 @@ function* netChanges(context: EngineContext, instance: CaptureInstance, args: Va
     return hashKeyOf(type, type.collation ?? context.database.collation);
   });
   const byKey = new Map<string, Row[]>();
-  for (const row of changesBetween(context, table, args)) {
+  for (const row of rowsOfPieces(changesBetween(context, table, args))) {
     if (row[OPERATION] === 3) continue;
     const key = JSON.stringify(keyColumns.map((at, i) => (row[at] == null ? null : String(keyHashes[i]!(row[at])))));
     const list = byKey.get(key);

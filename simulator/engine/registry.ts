@@ -3,6 +3,7 @@
  * (sys.sp_cdc_enable_db), scalar functions (sys.fn_cdc_get_max_lsn) and table functions. The catalogue and CDC register
  * theirs; the engine looks them up by name, case-insensitively. `Context` is what they may use of the engine (engine.ts).
  */
+import type { RowBlock } from "./row-block.ts";
 import type { ResultColumn, ResultSink } from "./session.ts";
 import type { SqlType, Value } from "./values.ts";
 
@@ -51,4 +52,6 @@ export interface SystemTableFunction<Context> {
   parameters: SqlType[];
   columns: ResultColumn[];
   rows(context: Context, args: Value[]): Iterable<Value[]>;
+  /** The same rows, in blocks where it has them; null where it has none. */
+  blocks?(context: Context, args: Value[]): Iterable<Value[] | RowBlock> | null;
 }

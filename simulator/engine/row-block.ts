@@ -112,3 +112,10 @@ export class RowBlock {
     return new RowBlock(this.series, this.from, this.to, this.columns, both);
   }
 }
+
+export function* rowsOfPieces(pieces: Iterable<Row | RowBlock>): Generator<Row> {
+  for (const piece of pieces) {
+    if (piece instanceof RowBlock) yield* piece.rows();
+    else yield piece;
+  }
+}

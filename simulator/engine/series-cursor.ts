@@ -6,6 +6,8 @@ import type { NumberedRows, Part, Stretch } from "./series.ts";
 export interface MixedIndex<T extends Item> {
   readonly pages: OrderedPages<T>;
   readonly compare: (a: Row, b: Row) => number;
+  /** The columns that it orders by. */
+  readonly columns: readonly number[];
   /** As they are now. */
   parts(): readonly Part[];
   /** Rises whenever rows of a part became entries. */
@@ -30,7 +32,11 @@ export function mixedCursor<T extends Item>(
   descending: boolean,
   extract?: (part: Part, from: number, to: number) => void,
 ): () => T | Stretch | undefined {
-  const { pages, compare } = index;
+  const { pages, compare, columns } = index;
+  const itemOf = ({ rows, firstId }: Part, row: number): Item => ({
+    keyRow: rows.rowWith(columns, row),
+    id: firstId + row,
+  });
   const order = (a: Item, b: Item) => {
     const ascending = compare(a.keyRow, b.keyRow) || a.id - b.id;
     return descending ? -ascending : ascending;
@@ -48,8 +54,8 @@ export function mixedCursor<T extends Item>(
     places = [];
     for (const part of index.parts()) {
       const { rows } = part;
-      let from = firstWhere(part.from, part.to, (row) => probe(rows.row(row)) >= 0);
-      let to = firstWhere(from, part.to, (row) => probe(rows.row(row)) > 0);
+      let from = firstWhere(part.from, part.to, (row) => probe(rows.rowWith(columns, row)) >= 0);
+      let to = firstWhere(from, part.to, (row) => probe(rows.rowWith(columns, row)) > 0);
       if (last) {
         const done = last;
         if (descending) to = firstWhere(from, to, (row) => order(itemOf(part, row), done) <= 0);
@@ -102,10 +108,6 @@ export function mixedCursor<T extends Item>(
 
 const PIECE = 512;
 
-function itemOf(part: Part, row: number): Item {
-  return { keyRow: part.rows.row(row), id: part.firstId + row };
-}
-
 /** The first number for which `holds`, once true, stays true; `to` where there is none. */
 export function firstWhere(from: number, to: number, holds: (row: number) => boolean): number {
   let low = from;
@@ -126,6 +128,6 @@ export function sortedPart(part: Part, probe: Probe, compare: (a: Row, b: Row) =
     if (probe(row) === 0) rows.push(row);
   }
   rows.sort(compare);
-  const sorted: NumberedRows = { row: (number) => rows[number]! };
+  const sorted: NumberedRows = { row: (number) => rows[number]!, rowWith: (_, number) => rows[number]! };
   return { ...part, rows: sorted, from: 0, to: rows.length };
 }

@@ -27,6 +27,8 @@ export interface OwnBytes {
 export interface NumberedRows {
   /** Made anew each time. */
   row(number: number): Row;
+  /** A row of which only these columns need be right. */
+  rowWith(columns: readonly number[], number: number): Row;
 }
 
 export class Series implements NumberedRows {
@@ -68,6 +70,16 @@ export class Series implements NumberedRows {
   row(number: number): Row {
     const row = this.patterns[number % this.patterns.length]!.slice();
     for (const [column, own] of this.#own) row[column] = own.value(number);
+    return row;
+  }
+
+  rowWith(columns: readonly number[], number: number): Row {
+    const row: Row = [];
+    const pattern = this.patterns[number % this.patterns.length]!;
+    for (const column of columns) {
+      const own = this.own.get(column);
+      row[column] = own ? own.value(number) : pattern[column]!;
+    }
     return row;
   }
 

@@ -15,7 +15,8 @@
 
 import type { Column, Index, Row, TableSchema } from "./database.ts";
 import { type Cursor, type Item, OrderedPages, type Probe } from "./ordered-pages.ts";
-import type { Part, Series, Stretch } from "./series.ts";
+import { RowBlock, rowsOfPieces } from "./row-block.ts";
+import { type Part, Series, type Stretch } from "./series.ts";
 import { mixedCursor, sortedPart } from "./series-cursor.ts";
 import type { Database } from "./storage.ts";
 import type { Transaction } from "./transactions.ts";
@@ -154,11 +155,18 @@ export class Table implements TableSchema {
   // ---------------------------------------------------------------- reading
 
   /** Visible rows of a range, in index order. */
-  *rows(snapshot: Snapshot, range: Range = {}): Generator<Row> {
+  rows(snapshot: Snapshot, range: Range = {}): Generator<Row> {
+    return rowsOfPieces(this.pieces(snapshot, range));
+  }
+
+  /** The same, rows of series in blocks where that can be. */
+  *pieces(snapshot: Snapshot, range: Range = {}): Generator<Row | RowBlock> {
     const next = this.reader(range, snapshot);
     for (let found = next(); found; found = next()) {
       if ("rows" in found) {
-        yield* rowsOf(found, range.descending === true);
+        const block = this.blockOf(found, range);
+        if (block) yield block;
+        else yield* rowsOf(found, range.descending === true);
         continue;
       }
       const row = visible(found.entry, snapshot);
@@ -215,6 +223,12 @@ export class Table implements TableSchema {
     return this.#parts.length > 0 ? this.#mixed(range, snapshot) : this.cursor(range);
   }
 
+  /** A stretch of a range in one piece; null where its rows have to be had one by one. */
+  blockOf({ rows, from, to }: Stretch, { descending }: Range): RowBlock | null {
+    if (descending || !(rows instanceof Series) || !rows.writable) return null;
+    return new RowBlock(rows, from, to, [...this.columns.keys()]);
+  }
+
   /** `snapshot` null: for entries only. */
   #mixed(range: Range, snapshot: Snapshot | null): () => Found | Stretch | undefined {
     const index = range.index ?? this.#clustered.definition;
@@ -230,7 +244,13 @@ export class Table implements TableSchema {
       return follows ? seen : seen.map((part) => sortedPart(part, probe, compare));
     };
     const next = mixedCursor(
-      { pages, compare, parts, extractions: () => this.#extractions },
+      {
+        pages,
+        compare,
+        columns: index?.columns.map(({ column }) => column) ?? [],
+        parts,
+        extractions: () => this.#extractions,
+      },
       probe,
       range.descending === true,
       snapshot ? undefined : (part, from, to) => this.#extract(part, from, to),

@@ -71,21 +71,41 @@ export class ByteWriter {
     this.length = at + 4;
   }
 
-  /** A non-negative number up to 2^53 as `count` bytes. */
+  /** A non-negative number up to 2^53 as `count` bytes, up to 8. */
   uint(value: number, count: number): void {
-    const at = this.reserve(count);
-    let rest = value;
-    for (let i = 0; i < count; i++) {
-      this.bytes[at + i] = rest % 256;
-      rest = Math.floor(rest / 256);
-    }
+    const at = this.reserve(8);
+    const { bytes } = this;
+    const low = value >>> 0;
+    const high = (value - low) / 0x1_0000_0000;
+    bytes[at] = low;
+    bytes[at + 1] = low >> 8;
+    bytes[at + 2] = low >> 16;
+    bytes[at + 3] = low >> 24;
+    bytes[at + 4] = high;
+    bytes[at + 5] = high >> 8;
+    bytes[at + 6] = high >> 16;
+    bytes[at + 7] = high >> 24;
     this.length = at + count;
   }
 
   /** Two's complement. */
   i64(value: bigint): void {
-    this.u32(Number(BigInt.asIntN(32, value)));
-    this.u32(Number(BigInt.asIntN(32, value >> 32n)));
+    scratch.setBigInt64(0, BigInt.asIntN(64, value), true);
+    this.u32(scratch.getInt32(0, true));
+    this.u32(scratch.getInt32(4, true));
+  }
+
+  /** As bytes, where all of it is ASCII; false, and nothing, where it is not. */
+  ascii(text: string): boolean {
+    const at = this.reserve(text.length);
+    const { bytes } = this;
+    for (let i = 0; i < text.length; i++) {
+      const unit = text.charCodeAt(i);
+      if (unit > 0x7f) return false;
+      bytes[at + i] = unit;
+    }
+    this.length = at + text.length;
+    return true;
   }
 
   f32(value: number): void {

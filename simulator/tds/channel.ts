@@ -112,9 +112,9 @@ export class Channel implements PacketSink {
     this.#tunnel = null;
   }
 
-  write(bytes: Buffer): boolean {
+  write(bytes: Buffer, sent?: () => void): boolean {
     if (this.#socket.destroyed) return false;
-    if (!this.#faulty.active) return this.#stream.write(bytes);
+    if (!this.#faulty.active) return this.#stream.write(bytes, sent);
     this.#faulty.write(bytes);
     return false;
   }

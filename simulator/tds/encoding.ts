@@ -3,7 +3,7 @@
  * once a column, so that a row asks nothing about types.
  */
 import { encodeText } from "../engine/codepages.ts";
-import { collationOf } from "../engine/collations.ts";
+import { type Collation, collationOf } from "../engine/collations.ts";
 import { type Decimal, type SqlType, type Temporal, type TypeId, type Value, Variant } from "../engine/values.ts";
 import type { ByteWriter } from "./bytes.ts";
 import type { Dialect } from "./dialect.ts";
@@ -98,6 +98,12 @@ const FIXED_WRITERS: Partial<Record<TypeId, Write>> = {
   money: (to, value) => {
     // The higher half comes first (2.2.5.5.1.2).
     const units = rescaled(value as Decimal, 4);
+    if (units >= 0n && units <= MOST_EXACT) {
+      const number = Number(units);
+      to.u32(Math.floor(number / 0x1_0000_0000));
+      to.u32(number >>> 0);
+      return;
+    }
     to.u32(Number(BigInt.asIntN(32, units >> 32n)));
     to.u32(Number(BigInt.asIntN(32, units)));
   },
@@ -152,9 +158,17 @@ function decimalEncoder(type: SqlType): Encoder {
   });
 }
 
+/** Up to here a number does as well as a bigint, and faster. */
+const MOST_EXACT = BigInt(Number.MAX_SAFE_INTEGER);
+
 function writeDecimal(to: ByteWriter, unscaled: bigint, size: number): void {
   to.u8(unscaled < 0n ? 0 : 1);
   let rest = unscaled < 0n ? -unscaled : unscaled;
+  if (rest <= MOST_EXACT && (size > 5 || rest <= 0xffff_ffffn)) {
+    to.uint(Number(rest), Math.min(8, size - 1));
+    if (size > 9) to.zeros(size - 9);
+    return;
+  }
   for (let written = 1; written < size; written += 4) {
     to.u32(Number(rest & 0xffff_ffffn));
     rest >>= 32n;
@@ -236,11 +250,11 @@ function stringEncoder(type: SqlType, defaultCollation: string): Encoder {
   const max = type.length === -1;
   switch (type.id) {
     case "char":
-      return shortEncoder(TYPE.bigChar, type.length ?? 1, collation.bytes, narrow);
+      return narrowEncoder(TYPE.bigChar, type.length ?? 1, collation);
     case "varchar":
       return max
         ? plpEncoder(TYPE.bigVarchar, collation.bytes, narrow)
-        : shortEncoder(TYPE.bigVarchar, type.length ?? 8000, collation.bytes, narrow);
+        : narrowEncoder(TYPE.bigVarchar, type.length ?? 8000, collation);
     case "nchar":
       return wideEncoder(TYPE.nchar, type.length ?? 1, collation.bytes);
     case "nvarchar":
@@ -283,6 +297,25 @@ function shortEncoder(
       checkLength(bytes.length, length);
       to.u16(bytes.length);
       to.raw(bytes);
+    },
+  };
+}
+
+/** As shortEncoder for text of a code page: all of them have ASCII as it is. */
+function narrowEncoder(token: number, length: number, collation: Collation): Encoder {
+  const other = shortEncoder(token, length, collation.bytes, (value) => encodeText(value as string, collation));
+  return {
+    ...other,
+    value: (to, value) => {
+      const text = value as string;
+      const start = to.length;
+      to.u16(text.length);
+      if (to.ascii(text)) {
+        checkLength(text.length, length);
+        return;
+      }
+      to.length = start;
+      other.value(to, value);
     },
   };
 }

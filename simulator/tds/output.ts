@@ -5,14 +5,21 @@
 import { ByteWriter } from "./bytes.ts";
 import { FIRST_PACKET_SIZE, HEADER, PACKET, writeHeader } from "./packets.ts";
 
-/** Where packets go; `write` answers false when the client reads slower than we write, `drained` then resolves. */
+/**
+ * Where packets go; `write` answers false when the client reads slower than we write, `drained` then resolves. `sent` may be
+ * called once the bytes are no longer needed.
+ */
 export interface PacketSink {
-  write(packets: Buffer): boolean;
+  write(packets: Buffer, sent?: () => void): boolean;
   drained(): Promise<void>;
 }
 
-/** Packets are handed on when about this many bytes have come together. */
+/** Packets are handed on when about this many bytes have come together, or four packets where those are large. */
 const FLUSH_AT = 32 * 1024;
+/** Buffers of this size are used again once their bytes were sent, by whichever connection. */
+const LARGE = 512 * 1024;
+const MOST_FREE = 8;
+const free: Buffer[] = [];
 /** After this many bytes without a pause the event loop gets a turn, so that an ATTENTION is read. */
 const TURN_AFTER = 1024 * 1024;
 
@@ -32,7 +39,7 @@ export class Output {
   /** At the end of a token. A promise asks the writer to wait. */
   flushSome(): void | Promise<void> {
     const { length } = this.tokens;
-    if (length >= FLUSH_AT) return this.#flushPackets();
+    if (length >= FLUSH_AT && length >= 4 * this.packetSize) return this.#flushPackets();
     if (length > this.packetSize && !this.#flushScheduled) {
       // Full packets go out even when the engine takes its time with the next row.
       this.#flushScheduled = true;
@@ -66,7 +73,9 @@ export class Output {
 
   #cut(packets: number, bytes: number, last: boolean): Buffer {
     const room = this.packetSize - HEADER;
-    const out = Buffer.allocUnsafeSlow(bytes + packets * HEADER);
+    const size = bytes + packets * HEADER;
+    const out =
+      size >= FLUSH_AT && size <= LARGE ? (free.pop() ?? Buffer.allocUnsafeSlow(LARGE)) : Buffer.allocUnsafeSlow(size);
     const from = this.tokens.bytes;
     for (let i = 0, at = 0; i < packets; i++) {
       const length = Math.min(room, bytes - i * room);
@@ -75,12 +84,13 @@ export class Output {
       from.copy(out, at + HEADER, i * room, i * room + length);
       at += length + HEADER;
     }
-    return out;
+    return out.subarray(0, size);
   }
 
   #hand(out: Buffer): void | Promise<void> {
     this.#sinceTurn += out.length;
-    if (!this.#sink.write(out)) {
+    const sent = out.buffer.byteLength === LARGE ? () => keep(Buffer.from(out.buffer)) : undefined;
+    if (!this.#sink.write(out, sent)) {
       this.#sinceTurn = 0;
       return this.#sink.drained();
     }
@@ -88,4 +98,8 @@ export class Output {
     this.#sinceTurn = 0;
     return new Promise((resolve) => setImmediate(resolve));
   }
+}
+
+function keep(buffer: Buffer): void {
+  if (free.length < MOST_FREE) free.push(buffer);
 }

@@ -4,7 +4,6 @@ import { type Compiled, type Condition, type Frame, newFrame } from "../expressi
 import { align } from "../expressions/compiler.ts";
 import { RowBlock } from "../row-block.ts";
 import { PAUSE, type Run } from "../run.ts";
-import { Series } from "../series.ts";
 import { SqlError } from "../session.ts";
 import { type Entry, type Range, rowsOf as rowsOfStretch, type Table, visible } from "../table.ts";
 import { type HashKey, hashKeyOf } from "../types/comparison.ts";
@@ -38,6 +37,9 @@ export function* runSteps(steps: Step[], at: number, frame: Frame): Generator<bo
 
 export function open(leaf: Leaf, access: Access, local: Condition[]): (frame: Frame) => Iterable<boolean> {
   if (access.hash.length > 0 && access.index === undefined) return hashed(leaf, access.hash, local);
+  const { index, equal } = access;
+  if (leaf.table && !leaf.dirty && !leaf.readPast && index?.unique && equal.length === index.columns.length)
+    return (frame) => lookUp(leaf, leaf.table!, access, frame);
   if (leaf.table) return (frame) => scan(leaf, leaf.table!, frame, rangeOf(access, frame), false) as Iterable<boolean>;
   const { slot } = leaf;
   return function* (frame) {
@@ -49,6 +51,29 @@ export function open(leaf: Leaf, access: Access, local: Condition[]): (frame: Fr
       yield true;
     }
   };
+}
+
+const FOUND: readonly boolean[] = [true];
+
+/** The row with a unique key. Neighbours often ask for the same one, as the changes of a transaction do for its commit time. */
+function lookUp(leaf: Leaf, table: Table, access: Access, frame: Frame): Iterable<boolean> {
+  const { run } = frame;
+  const range = rangeOf(access, frame);
+  if (!range) return [];
+  if (frame.entries) return scan(leaf, table, frame, range, false) as Iterable<boolean>;
+  const asked = range.prefix!;
+  let last = run.cache.get(access) as { asked: Value[]; row: Row | null } | undefined;
+  if (!last || !asked.every((value, i) => identical(value, last!.asked[i]!))) {
+    const [row] = table.rows(run.snapshot, range);
+    run.cache.set(access, (last = { asked, row: row ?? null }));
+  }
+  if (!last.row) return [];
+  frame.rows[leaf.slot] = last.row;
+  return FOUND;
+}
+
+function identical(a: Value, b: Value): boolean {
+  return a === b || (Buffer.isBuffer(a) && Buffer.isBuffer(b) && a.equals(b));
 }
 
 /** The rows of a leaf in blocks where it has them; null where it has none. */
@@ -115,9 +140,9 @@ function* scan(
   for (let found = next(); found; found = next()) {
     if (table.schemaVersion !== schemaVersion) throw changedMeanwhile(table);
     if ("rows" in found) {
-      const { rows, from, to } = found;
-      if (blocks && rows instanceof Series && rows.writable && !range.descending) {
-        yield new RowBlock(rows, from, to, [...table.columns.keys()]);
+      const block = blocks ? table.blockOf(found, range) : null;
+      if (block) {
+        yield block;
         continue;
       }
       for (const row of rowsOfStretch(found, range.descending === true)) {

@@ -1,6 +1,7 @@
 /** What a name (or a subquery, a function, a list of values) in FROM stands for. */
 import type { Query, TableSource } from "../../sql/ast.ts";
 import type { Row } from "../database.ts";
+import type { EngineContext } from "../engine.ts";
 import { invalidObject, unsupported } from "../errors.ts";
 import { cast } from "../expressions/arithmetic.ts";
 import { type Compiled, newFrame } from "../expressions/compiled.ts";
@@ -13,7 +14,7 @@ import type { Database, View } from "../storage.ts";
 import type { Table } from "../table.ts";
 import { INT, NULL_TYPE, unify } from "../types/types.ts";
 import { bind, type FoundFunction, findFunction, tableCall } from "../user-functions/calls.ts";
-import type { SqlType } from "../values.ts";
+import type { SqlType, Value } from "../values.ts";
 import { type Leaf, tableLeaf } from "./from.ts";
 import { allOf, pivoted, unpivoted } from "./pivot.ts";
 import type { Plan } from "./plan.ts";
@@ -333,14 +334,13 @@ function tableFunction(
   if (args.length > fn.parameters.length)
     throw new SqlError(8144, `Procedure or function ${parts.join(".")} has too many arguments specified.`, 16, 3);
   const converted = args.map((arg, i) => cast(arg, fn.parameters[i]!));
+  const given = (around: Parameters<NonNullable<Leaf["rows"]>>[0], run: Run): [EngineContext, Value[]] => {
+    const frame = frameOf(around, run);
+    return [run.in(database), converted.map((arg) => arg.evaluate(frame))];
+  };
   return rowsLeaf(scope, shown, renamed(fn.columns as SourceColumn[], source.columns, shown[0]!), {
-    rows: (around, run) => {
-      const frame = frameOf(around, run);
-      return fn.rows(
-        run.in(database),
-        converted.map((arg) => arg.evaluate(frame)),
-      );
-    },
+    rows: (around, run) => fn.rows(...given(around, run)),
+    ...(fn.blocks ? { blocks: (around, run) => fn.blocks!(...given(around, run)) } : {}),
     ...flags,
   });
 }

@@ -72,21 +72,21 @@ export async function deliver(
   const blocks = takeBlock && plan.blocks?.(null, run);
   const pieces = blocks && limit > 0 ? sliceBlocks(blocks, 0, limit) : (blocks ?? plan.open(null, run));
   for (const piece of pieces) {
-    if (signal.aborted) throw new Cancelled();
-    if (piece === PAUSE) {
-      await run.breathe();
-      continue;
-    }
-    if (piece instanceof RowBlock) {
+    let waited: void | Promise<void>;
+    if (piece === PAUSE) waited = run.breathe();
+    else if (piece instanceof RowBlock) {
       count += piece.length;
-      const slow = takeBlock!(piece);
-      if (slow) await slow;
-      continue;
+      waited = takeBlock!(piece);
+    } else {
+      count++;
+      waited = take?.(piece);
+      if (!waited && (count & 127) === 0 && run.due()) waited = run.breathe();
     }
-    count++;
-    const slow = take?.(piece);
-    if (slow) await slow;
-    if ((count & 127) === 0 && run.due()) await run.breathe();
+    if (waited) {
+      await waited;
+      // Nobody can cancel the statement at another time.
+      if (signal.aborted) throw new Cancelled();
+    }
     if (limit > 0 && count >= limit) break;
   }
   if (signal.aborted) throw new Cancelled();

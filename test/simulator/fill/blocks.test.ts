@@ -117,6 +117,9 @@ const IN_BLOCKS = [
   `SELECT TOP (17) * FROM (SELECT * FROM cdc.dbo_Goods_CT WHERE id = 1 UNION ALL SELECT * FROM cdc.dbo_Goods_CT WHERE id = 2) AS c
    ORDER BY ${KEYS}`,
   "SET ROWCOUNT 20; SELECT * FROM cdc.dbo_Goods_CT",
+  `${RANGE} SELECT * FROM cdc.fn_cdc_get_all_changes_dbo_Goods(@lsn, @bound, N'all')`,
+  `${RANGE} SELECT TOP (@rows) id, [__$operation], [__$start_lsn], name FROM
+   cdc.fn_cdc_get_all_changes_dbo_Goods(@lsn, @bound, N'all update old') WHERE [__$start_lsn] <> @lsn`,
   "SELECT id, code, notes FROM cdc.dbo_Goods_CT; SELECT * FROM cdc.dbo_Goods_CT WHERE id = 2",
 ];
 
