@@ -225,13 +225,6 @@ export function registerColumnViews(engine: Engine): void {
         if (column.masked !== undefined)
           yield { ...columnRow(context, table, column), masking_function: column.masked };
     }),
-    // https://learn.microsoft.com/sql/relational-databases/system-catalog-views/extended-properties-catalog-views-sys-extended-properties
-    view(
-      "sys",
-      "extended_properties",
-      "class tinyint!, class_desc nvarchar(60), major_id int!, minor_id int!, name sysname!, value sql_variant",
-      () => [],
-    ),
   ];
   for (const definition of views) engine.registerView(definition);
 }

@@ -6,9 +6,12 @@
 import { collationOf } from "../engine/collations.ts";
 import type { Column, Index } from "../engine/database.ts";
 import type { Engine, EngineContext } from "../engine/engine.ts";
+import { numberValue } from "../engine/sequences.ts";
 import type { Table } from "../engine/table.ts";
 import { isBinary, isNumber, isTemporal, isText, isUnicode } from "../engine/types/types.ts";
+import { Variant } from "../engine/values.ts";
 import { type RowObject, view } from "./define.ts";
+import { parametersOfModule } from "./modules.ts";
 import { collationOfType, precisionOf, scaleOf, typeName } from "./system-types.ts";
 
 const COLUMNS = `TABLE_CATALOG nvarchar(128), TABLE_SCHEMA nvarchar(128), TABLE_NAME sysname!, COLUMN_NAME sysname, ORDINAL_POSITION int,
@@ -26,7 +29,7 @@ function* tables({ database }: EngineContext): Generator<Table> {
 }
 
 /** Lengths, precision and the like of a column, as sp_columns and INFORMATION_SCHEMA share them. */
-export function facets(column: Column, databaseCollation: string): RowObject {
+export function facets(column: Pick<Column, "type">, databaseCollation: string): RowObject {
   const { type } = column;
   const large = { text: 2_147_483_647, ntext: 1_073_741_823, image: 2_147_483_647, xml: -1 }[type.id as string];
   const character = (isText(type) || isBinary(type)) && type.id !== "timestamp";
@@ -215,7 +218,9 @@ export function registerInformationSchema(engine: Engine): void {
           TABLE_CATALOG: database.name,
           TABLE_SCHEMA: one.schema,
           TABLE_NAME: one.name,
-          CHECK_OPTION: "NONE",
+          // NULL where it is longer than the column.
+          VIEW_DEFINITION: one.text !== undefined && one.text.length <= 4000 ? one.text : null,
+          CHECK_OPTION: one.checked ? "CASCADE" : "NONE",
           IS_UPDATABLE: "NO",
         })),
     ),
@@ -234,6 +239,58 @@ export function registerInformationSchema(engine: Engine): void {
           ROUTINE_NAME: one.name,
           ROUTINE_TYPE: "body" in one ? "PROCEDURE" : "FUNCTION",
         })),
+    ),
+    view(
+      schema,
+      "SEQUENCES",
+      `SEQUENCE_CATALOG nvarchar(128), SEQUENCE_SCHEMA nvarchar(128), SEQUENCE_NAME sysname!, DATA_TYPE nvarchar(128),
+       NUMERIC_PRECISION tinyint, NUMERIC_PRECISION_RADIX smallint, NUMERIC_SCALE int, START_VALUE sql_variant!,
+       MINIMUM_VALUE sql_variant!, MAXIMUM_VALUE sql_variant!, INCREMENT sql_variant!, CYCLE_OPTION bit,
+       DECLARED_DATA_TYPE sysname, DECLARED_NUMERIC_PRECISION tinyint, DECLARED_NUMERIC_SCALE int`,
+      ({ database }) =>
+        [...database.sequences.values()].map((one) => {
+          const { type } = one;
+          const variant = (number: bigint) => new Variant(type, numberValue(one, number));
+          return {
+            SEQUENCE_CATALOG: database.name,
+            SEQUENCE_SCHEMA: one.schema,
+            SEQUENCE_NAME: one.name,
+            DATA_TYPE: typeName(type),
+            NUMERIC_PRECISION: precisionOf(type),
+            NUMERIC_PRECISION_RADIX: 10,
+            NUMERIC_SCALE: scaleOf(type),
+            START_VALUE: variant(one.start),
+            MINIMUM_VALUE: variant(one.minimum),
+            MAXIMUM_VALUE: variant(one.maximum),
+            INCREMENT: variant(one.increment),
+            CYCLE_OPTION: one.cycle,
+          };
+        }),
+    ),
+    view(
+      schema,
+      "PARAMETERS",
+      `SPECIFIC_CATALOG nvarchar(128), SPECIFIC_SCHEMA nvarchar(128), SPECIFIC_NAME nvarchar(128)!, ORDINAL_POSITION int!,
+       PARAMETER_MODE nvarchar(10), IS_RESULT nvarchar(10), AS_LOCATOR nvarchar(10), PARAMETER_NAME sysname,
+       DATA_TYPE nvarchar(128), CHARACTER_MAXIMUM_LENGTH int, CHARACTER_OCTET_LENGTH int, COLLATION_CATALOG nvarchar(128),
+       COLLATION_SCHEMA nvarchar(128), COLLATION_NAME nvarchar(128), CHARACTER_SET_CATALOG nvarchar(128),
+       CHARACTER_SET_SCHEMA nvarchar(128), CHARACTER_SET_NAME nvarchar(128), NUMERIC_PRECISION tinyint,
+       NUMERIC_PRECISION_RADIX smallint, NUMERIC_SCALE tinyint, DATETIME_PRECISION smallint`,
+      ({ database }) =>
+        [...database.procedures.values(), ...database.functions.values()].flatMap((module) =>
+          parametersOfModule(module).map(({ name, ordinal, type, output }) => ({
+            SPECIFIC_CATALOG: database.name,
+            SPECIFIC_SCHEMA: module.schema,
+            SPECIFIC_NAME: module.name,
+            ORDINAL_POSITION: ordinal,
+            PARAMETER_MODE: ordinal === 0 ? "OUT" : output ? "INOUT" : "IN",
+            IS_RESULT: ordinal === 0 ? "YES" : "NO",
+            AS_LOCATOR: "NO",
+            PARAMETER_NAME: name,
+            DATA_TYPE: typeName(type),
+            ...facets({ type }, database.collation),
+          })),
+        ),
     ),
   ];
   for (const definition of views) engine.registerView(definition);

@@ -211,6 +211,10 @@ export function registerObjectViews(engine: Engine): void {
       for (const object of systemObjects(context.engine, context.database))
         if (object.type === "V ") yield objectRow(context, object);
     }),
+    view("sys", "system_views", VIEW, function* (context) {
+      for (const object of systemObjects(context.engine, context.database))
+        if (object.type === "V ") yield objectRow(context, object);
+    }),
     view("sys", "procedures", PROCEDURE, function* (context) {
       for (const object of databaseObjects(context.database))
         if (object.type === "P ") yield objectRow(context, object);

@@ -309,17 +309,16 @@ function tableFunction(
   const frameOf = (around: Parameters<NonNullable<Leaf["rows"]>>[0], run: Run) =>
     lateral ? around : newFrame(0, around, run);
   const flags = { ...(lateral ? { lateral } : {}), ...(fixed ? {} : { correlated: true }) };
-  if (parts.length === 1) {
-    const builtin = builtinTableFunction(name, args);
-    if (!builtin) throw invalidObject(name);
+  const builtin = parts.length === 1 ? builtinTableFunction(name, args) : undefined;
+  if (builtin)
     return rowsLeaf(scope, shown, renamed(builtin.columns, source.columns, shown[0]!), {
       rows: (around, run) => builtin.rows(frameOf(around, run)),
       ...flags,
     });
-  }
   const databaseName = parts.length === 3 ? parts[0]! : "";
   const database = databaseName === "" ? compiler.database : compiler.session.engine.database(databaseName);
-  const schema = parts[parts.length - 2]! || "dbo";
+  // Those of sys are found without it too.
+  const schema = parts.length === 1 ? "sys" : parts[parts.length - 2]! || "dbo";
   const fn =
     database?.systemObjects.tableFunction(schema, name) ??
     compiler.session.engine.systemObjects.tableFunction(schema, name);

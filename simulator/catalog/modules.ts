@@ -1,0 +1,118 @@
+/**
+ * The texts of views, procedures and functions, and their parameters.
+ * https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-sql-modules-transact-sql
+ */
+import type { Engine, EngineContext } from "../engine/engine.ts";
+import { type ResultSink, SqlError } from "../engine/session.ts";
+import type { Database, Procedure, UserFunction, View } from "../engine/storage.ts";
+import { resolveType } from "../engine/types/types.ts";
+import type { SqlType, Value } from "../engine/values.ts";
+import { procedure, type RowObject, scalar, sendRows, view } from "./define.ts";
+import { objectByName } from "./functions.ts";
+import { maxLength, precisionOf, scaleOf, systemTypeId, userTypeId } from "./system-types.ts";
+
+const MODULE = `object_id int!, definition nvarchar(max), uses_ansi_nulls bit, uses_quoted_identifier bit, is_schema_bound bit,
+  uses_database_collation bit, is_recompiled bit, null_on_null_input bit, execute_as_principal_id int,
+  uses_native_compilation bit, inline_type bit, is_inlineable bit`;
+
+const PARAMETER = `object_id int!, name sysname, parameter_id int!, system_type_id tinyint!, user_type_id int!, max_length smallint!,
+  precision tinyint!, scale tinyint!, is_output bit!, is_cursor_ref bit!, has_default_value bit!, is_xml_document bit!,
+  default_value sql_variant, xml_collection_id int!, is_readonly bit!, is_nullable bit, encryption_type int,
+  encryption_type_desc nvarchar(64), encryption_algorithm_name sysname, column_encryption_key_id int,
+  column_encryption_key_database_name sysname`;
+
+export function modulesOf(database: Database): (View | Procedure | UserFunction)[] {
+  return [...database.views.values(), ...database.procedures.values(), ...database.functions.values()];
+}
+
+function* moduleRows({ database }: EngineContext): Generator<RowObject> {
+  for (const { objectId, text } of modulesOf(database))
+    yield {
+      object_id: objectId,
+      definition: text ?? null,
+      uses_ansi_nulls: true,
+      uses_quoted_identifier: true,
+      is_schema_bound: false,
+      uses_database_collation: false,
+      is_recompiled: false,
+      null_on_null_input: false,
+      uses_native_compilation: false,
+      inline_type: false,
+      is_inlineable: false,
+    };
+}
+
+interface Parameter {
+  /** "" is what a function returns. */
+  name: string;
+  ordinal: number;
+  type: SqlType;
+  output: boolean;
+}
+
+/** Of what can be called; the result of a scalar function is parameter 0. */
+export function parametersOfModule(module: Procedure | UserFunction): Parameter[] {
+  const parameters = module.parameters.map(({ name, type, output }, i) => ({
+    name,
+    ordinal: i + 1,
+    type: resolveType(type),
+    output,
+  }));
+  if (!("returns" in module) || module.returns.kind !== "scalar") return parameters;
+  return [{ name: "", ordinal: 0, type: resolveType(module.returns.type), output: true }, ...parameters];
+}
+
+function* parameterRows({ database }: EngineContext): Generator<RowObject> {
+  for (const module of [...database.procedures.values(), ...database.functions.values()])
+    for (const { name, ordinal, type, output } of parametersOfModule(module))
+      yield {
+        object_id: module.objectId,
+        name,
+        parameter_id: ordinal,
+        system_type_id: systemTypeId(type),
+        user_type_id: userTypeId(type),
+        max_length: maxLength(type),
+        precision: precisionOf(type),
+        scale: scaleOf(type),
+        is_output: output,
+        is_nullable: true,
+      };
+}
+
+function definitionOf(context: EngineContext, objectId: Value): string | null {
+  return modulesOf(context.database).find((module) => module.objectId === objectId)?.text ?? null;
+}
+
+/** https://learn.microsoft.com/sql/relational-databases/system-stored-procedures/sp-helptext-transact-sql */
+async function helpText(context: EngineContext, args: Map<string, Value>, sink: ResultSink): Promise<number> {
+  const name = String(args.get("@objname"));
+  const object = objectByName(context, name);
+  if (!object)
+    throw new SqlError(
+      15009,
+      `The object '${name}' does not exist in database '${context.database.name}' or is invalid for this operation.`,
+      16,
+      1,
+    );
+  const text = definitionOf(context, object.objectId);
+  if (text === null) throw new SqlError(15197, `There is no text for object '${name}'.`, 16, 1);
+  // A row a line, its end included, of at most 255 characters.
+  const rows = (text.match(/[^\n]*\n|[^\n]+$/g) ?? []).flatMap((line) => line.match(/[\s\S]{1,255}/g) ?? []);
+  await sendRows(
+    sink,
+    "Text nvarchar(255)",
+    rows.map((Text) => ({ Text })),
+  );
+  return 0;
+}
+
+export function registerModules(engine: Engine): void {
+  for (const name of ["sql_modules", "all_sql_modules"]) engine.registerView(view("sys", name, MODULE, moduleRows));
+  for (const name of ["parameters", "all_parameters"]) engine.registerView(view("sys", name, PARAMETER, parameterRows));
+  engine.registerFunction(
+    scalar("object_definition", "int", "nvarchar(max)", (context, [id]) => definitionOf(context, id!)),
+  );
+  engine.registerProcedure(
+    procedure("sys", "sp_helptext", "@objname nvarchar(776), @columnname sysname = NULL", helpText),
+  );
+}
