@@ -6,6 +6,7 @@ import { type CaptureInterval, CaptureJob, type CaptureSettings } from "./captur
 import type { CommandIdColumn } from "./captured-row.ts";
 import { type CleanupSettings, cleanUp } from "./cleanup-job.ts";
 import { type CaptureInstance, type CdcTables, captureInstances, cdcTables } from "./instances.ts";
+import { JobRuns } from "./job-runs.ts";
 import { Layouts } from "./layouts.ts";
 
 export interface CdcOptions {
@@ -39,6 +40,7 @@ export class CdcDatabase {
   readonly database: Database;
   readonly layouts = new Layouts();
   readonly capture: CaptureJob;
+  readonly runs = new JobRuns();
   captureJob: Job<CaptureSettings> | null = null;
   cleanupJob: Job<CleanupSettings> | null = null;
   /** False when the job was stopped before there was one. */
@@ -81,12 +83,20 @@ export class CdcDatabase {
 
   start(): void {
     this.startCapture = true;
-    if (this.enabled) this.capture.start({ ...this.captureSettings });
+    if (!this.enabled || this.capture.running) return;
+    this.runs.begin("capture", this.database.engine.now());
+    this.capture.start({ ...this.captureSettings });
+    if (!this.capture.running) this.runs.end("capture", this.database.engine.now(), "succeeded");
   }
 
   stop(): void {
     this.startCapture = false;
+    this.#endCapture();
+  }
+
+  #endCapture(): void {
     this.capture.stop();
+    this.runs.end("capture", this.database.engine.now(), "canceled");
   }
 
   /** One cycle of the capture job. */
@@ -107,12 +117,16 @@ export class CdcDatabase {
     this.cleanupJob = { id: newId(this.database.engine), settings };
   }
 
+  dropCaptureJob(): void {
+    this.#endCapture();
+    this.captureJob = null;
+  }
+
   /** Returns what brings them back. */
   dropJobs(): () => void {
     const { captureJob, cleanupJob } = this;
     const { running } = this.capture;
-    this.capture.stop();
-    this.captureJob = null;
+    this.dropCaptureJob();
     this.cleanupJob = null;
     return () => {
       this.captureJob = captureJob;
@@ -121,8 +135,12 @@ export class CdcDatabase {
     };
   }
 
-  runCleanup(request: { lowWatermark?: bigint; raised?: () => Promise<void> } = {}): Promise<number> {
-    return cleanUp(this.database, { ...(this.cleanupJob?.settings ?? CLEANUP_DEFAULTS), ...request });
+  async runCleanup(request: { lowWatermark?: bigint; raised?: () => Promise<void> } = {}): Promise<number> {
+    const { engine } = this.database;
+    this.runs.begin("cleanup", engine.now());
+    const deleted = await cleanUp(this.database, { ...(this.cleanupJob?.settings ?? CLEANUP_DEFAULTS), ...request });
+    this.runs.end("cleanup", engine.now(), "succeeded");
+    return deleted;
   }
 
   /** DDL hooks of a database that has been enabled; they find out themselves whether it still is. */

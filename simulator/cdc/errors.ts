@@ -134,14 +134,19 @@ export function cdcError(number: keyof typeof TEXTS, ...values: string[]): SqlEr
   return new SqlError(number, filled(TEXTS[number], values));
 }
 
-/** What a range outside the validity interval looks like; the dots are part of the name that the server shows. */
+/**
+ * What a range outside the validity interval looks like; the dots are part of the name that the server shows. TRY … CATCH sees it:
+ * https://learn.microsoft.com/sql/relational-databases/system-functions/sys-fn-cdc-increment-lsn-transact-sql ("Error 313 …")
+ */
 export function badRange(kind: "all" | "net"): SqlError {
-  return new SqlError(
+  const error = new SqlError(
     313,
     `An insufficient number of arguments were supplied for the procedure or function cdc.fn_cdc_get_${kind}_changes_ ... .`,
     16,
     3,
   );
+  error.atRunTime = true;
+  return error;
 }
 
 export function selectDenied(object: string, database: string, schema: string): SqlError {

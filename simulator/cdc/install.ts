@@ -1,5 +1,7 @@
 /** Gives an engine change data capture. */
 import type { Engine } from "../engine/engine.ts";
+import { registerAgentProcedures } from "./agent-procedures.ts";
+import { registerAgentViews } from "./agent-views.ts";
 import { type CdcOptions, setCdcOptions } from "./cdc-database.ts";
 import { registerCdcFunctions } from "./functions.ts";
 import { registerCdcJobs } from "./job-procedures.ts";
@@ -12,4 +14,6 @@ export function installCdc(engine: Engine, options: CdcOptions = {}): void {
   registerCdcProcedures(engine);
   registerCdcJobs(engine);
   registerCdcViews(engine);
+  registerAgentViews(engine);
+  registerAgentProcedures(engine);
 }

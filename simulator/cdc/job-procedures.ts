@@ -6,7 +6,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { procedure, type RowObject, sendRows, view } from "../catalog/define.ts";
 import type { Engine, EngineContext } from "../engine/engine.ts";
-import { SqlError } from "../engine/session.ts";
+import { type ResultSink, SqlError } from "../engine/session.ts";
 import { isOwner, requireEnabled, requireOwner, requireOwnerWhereEnabled } from "./access.ts";
 import { CdcDatabase } from "./cdc-database.ts";
 import { cdcError, notice, refusedByAgent } from "./errors.ts";
@@ -19,7 +19,6 @@ import {
   newCaptureSettings,
   scanSettings,
 } from "./job-settings.ts";
-import { toDatetime } from "./server-time.ts";
 
 const SETTINGS = `@maxtrans int = NULL, @maxscans int = NULL, @continuous bit = NULL, @pollinginterval bigint = NULL,
   @retention bigint = NULL, @threshold bigint = NULL`;
@@ -35,9 +34,7 @@ export function registerCdcJobs(engine: Engine): void {
         const type = jobType(args);
         if (type === "cleanup") cdc.addCleanupJob(cleanupSettings(args));
         else cdc.addCaptureJob(newCaptureSettings(args));
-        if (args.get("@start_job") !== true || cdc.capture.running) return 0;
-        await startJob(cdc, type);
-        notice(sink, 14243, jobName(cdc, type));
+        if (args.get("@start_job") === true && !cdc.capture.running) await startJob(cdc, type, context, sink);
         return 0;
       },
     ),
@@ -59,30 +56,21 @@ export function registerCdcJobs(engine: Engine): void {
       const type = jobType(args);
       requireJob(cdc, type);
       if (type === "cleanup") cdc.cleanupJob = null;
-      else {
-        cdc.capture.stop();
-        cdc.captureJob = null;
-      }
+      else cdc.dropCaptureJob();
       return 0;
     }),
     procedure("sys", "sp_cdc_start_job", "@job_type nvarchar(20) = N'capture'", async (context, args, sink) => {
       const { cdc } = requireOwnerWhereEnabled(context);
       const type = jobType(args);
       requireJob(cdc, type);
-      if (type === "capture" && cdc.capture.running)
-        throw refusedByAgent("run", jobName(cdc, type), context.session.login.name);
-      await startJob(cdc, type);
-      notice(sink, 14243, jobName(cdc, type));
+      await startJob(cdc, type, context, sink);
       return 0;
     }),
     procedure("sys", "sp_cdc_stop_job", "@job_type nvarchar(20) = N'capture'", (context, args, sink) => {
       const { cdc } = requireOwnerWhereEnabled(context);
       const type = jobType(args);
       requireJob(cdc, type);
-      if (type === "cleanup" || !cdc.capture.running)
-        throw refusedByAgent("stop", jobName(cdc, type), context.session.login.name);
-      cdc.stop();
-      notice(sink, 14254, jobName(cdc, type));
+      stopJob(cdc, type, context, sink);
       return 0;
     }),
     procedure("sys", "sp_cdc_help_jobs", "", async (context, _, sink) => {
@@ -121,16 +109,31 @@ export function registerCdcJobs(engine: Engine): void {
         for (const row of jobRows(CdcDatabase.of(database))) yield { ...row, database_id: database.id };
     }),
   );
-  msdb.systemObjects.registerView(view("dbo", "sysjobs", SYSJOBS, agentJobs));
 }
 
 function requireJob(cdc: CdcDatabase, type: JobType): void {
   if (!(type === "capture" ? cdc.captureJob : cdc.cleanupJob)) throw cdcError(22997, type);
 }
 
-async function startJob(cdc: CdcDatabase, type: JobType): Promise<void> {
+/** As SQL Server Agent starts it: error 22022 while it runs. */
+export async function startJob(
+  cdc: CdcDatabase,
+  type: JobType,
+  context: EngineContext,
+  sink: ResultSink,
+): Promise<void> {
+  const name = jobName(cdc, type);
   if (type === "cleanup") await cdc.runCleanup();
+  else if (cdc.capture.running) throw refusedByAgent("run", name, context.session.login.name);
   else cdc.start();
+  notice(sink, 14243, name);
+}
+
+export function stopJob(cdc: CdcDatabase, type: JobType, context: EngineContext, sink: ResultSink): void {
+  const name = jobName(cdc, type);
+  if (type === "cleanup" || !cdc.capture.running) throw refusedByAgent("stop", name, context.session.login.name);
+  cdc.stop();
+  notice(sink, 14254, name);
 }
 
 const HELP_JOBS = `job_id uniqueidentifier, job_type nvarchar(20), job_name sysname, maxtrans int, maxscans int, continuous bit,
@@ -166,27 +169,4 @@ function* jobRows(cdc: CdcDatabase): Generator<RowObject> {
       retention: BigInt(cleanupJob.settings.retention),
       threshold: BigInt(cleanupJob.settings.threshold),
     };
-}
-
-/** https://learn.microsoft.com/sql/relational-databases/system-tables/dbo-sysjobs-transact-sql */
-const SYSJOBS = `job_id uniqueidentifier!, originating_server_id int!, name sysname!, enabled tinyint!, description nvarchar(512),
-  start_step_id int!, category_id int!, owner_sid varbinary(85)!, notify_level_eventlog int!, notify_level_email int!,
-  notify_level_netsend int!, notify_level_page int!, notify_email_operator_id int!, notify_netsend_operator_id int!,
-  notify_page_operator_id int!, delete_level int!, date_created datetime!, date_modified datetime!, version_number int!`;
-
-function* agentJobs({ engine }: EngineContext): Generator<RowObject> {
-  for (const database of engine.databases.values())
-    for (const job of jobRows(CdcDatabase.of(database)))
-      yield {
-        job_id: job["job_id"]!,
-        name: job["job_name"]!,
-        enabled: 1,
-        description: job["job_type"] === "capture" ? "CDC Log Scan Job" : "CDC Cleanup Job",
-        start_step_id: 1,
-        category_id: job["job_type"] === "capture" ? 13 : 16,
-        owner_sid: Buffer.from([1]),
-        date_created: toDatetime(engine, engine.startTime),
-        date_modified: toDatetime(engine, engine.startTime),
-        version_number: 1,
-      };
 }

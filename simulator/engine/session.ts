@@ -155,6 +155,8 @@ export class SqlError extends Error {
   procedure: string | undefined;
   /** The connection ends with it, as it does with every error of severity 20 and more. */
   closes = false;
+  /** Arose while a statement ran, though its number is one of those that compiling gives. */
+  atRunTime = false;
   constructor(number: number, message: string, severity = 16, state = 1, line = 1) {
     super(message);
     this.name = "SqlError";

@@ -64,6 +64,11 @@ const COMPILE_ERRORS = new Set([
   213, 243, 257, 263, 264, 313, 402, 448, 468, 529, 1001, 1002, 1011, 1013, 1087, 2715, 2724, 2812, 4104, 4108, 4112,
   4121, 8117, 8118, 8119, 8120, 8133, 8144, 8145, 8146, 8155, 8158, 8159, 10709, 40510,
 ]);
+
+function isCompileError(error: SqlError): boolean {
+  return COMPILE_ERRORS.has(error.number) && !error.atRunTime;
+}
+
 /** Those that end the batch and its transaction by themselves. */
 const BATCH_ERRORS = new Set([241, 242, 244, 245, 248, 295, 1205, 3930, 3952, 3960, 3998, 8169]);
 
@@ -142,8 +147,7 @@ export class Executor {
       throw new BatchAborted();
     }
     if (thrown.has(error)) throw new BatchAborted();
-    if (COMPILE_ERRORS.has(error.number) && located.get(error)?.activation === this.activation)
-      throw new ScopeAborted();
+    if (isCompileError(error) && located.get(error)?.activation === this.activation) throw new ScopeAborted();
   }
 
   async #statement(statement: Statement): Promise<Outcome> {
@@ -358,7 +362,7 @@ export class Executor {
     } catch (error) {
       if (!(error instanceof SqlError)) throw error;
       // What cannot be compiled is not caught at its own level.
-      if (COMPILE_ERRORS.has(error.number) && located.get(error)?.activation === this.activation) {
+      if (isCompileError(error) && located.get(error)?.activation === this.activation) {
         session.tries--;
         try {
           if (session.tries > 0) throw error;
