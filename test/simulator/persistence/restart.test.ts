@@ -115,7 +115,7 @@ test("views, procedures, logins, users, roles, permissions, options and database
   );
 });
 
-test("functions, sequences and synonyms are as they were, and no number is given twice", async (t) => {
+test("functions, sequences, synonyms, types and filtered indexes are as they were, and no number is given twice", async (t) => {
   const restart = restarter(t);
   let simulator = await restart();
   for (const sql of [
@@ -124,6 +124,9 @@ test("functions, sequences and synonyms are as they were, and no number is given
     "CREATE FUNCTION two(@n int) RETURNS TABLE AS RETURN SELECT @n AS n UNION ALL SELECT dbo.twice(@n)",
     "CREATE TABLE t (id bigint DEFAULT NEXT VALUE FOR numbers, twice AS dbo.twice(4))",
     "CREATE SYNONYM s FOR dbo.t",
+    "CREATE TYPE dbo.short FROM nvarchar(5) NOT NULL",
+    "CREATE TYPE dbo.pairs AS TABLE (id int PRIMARY KEY, name dbo.short)",
+    "CREATE TABLE named (id int, name dbo.short); CREATE UNIQUE INDEX filtered ON named (id) WHERE id IS NOT NULL",
     "INSERT s DEFAULT VALUES",
   ])
     await simulator.query(sql);
@@ -137,6 +140,11 @@ test("functions, sequences and synonyms are as they were, and no number is given
     [11n, 8],
   ]);
   assert.deepEqual(await rowsOf(simulator, "SELECT n FROM two(21)"), [[21], [42]]);
+  await simulator.query("INSERT named VALUES (NULL, N'a'), (NULL, N'b'), (1, N'c')");
+  await assert.rejects(simulator.query("INSERT named VALUES (1, N'd')"), { number: 2601 });
+  await assert.rejects(simulator.query("INSERT named VALUES (2, N'longer')"), { number: 2628 });
+  const filled = "DECLARE @p dbo.pairs; INSERT @p VALUES (1, N'a'); SELECT * FROM @p";
+  assert.deepEqual(await rowsOf(simulator, filled), [[1, "a"]]);
 });
 
 test("a change table that was filled in one go is there after the restart", async (t) => {
