@@ -5,10 +5,10 @@
 import type { Column } from "../engine/database.ts";
 import type { Engine, EngineContext } from "../engine/engine.ts";
 import type { Database, UserType } from "../engine/storage.ts";
-import type { Table } from "../engine/table.ts";
 import { Variant } from "../engine/values.ts";
 import { type RowObject, view } from "./define.ts";
 import { defaultObjectId, systemObjectId } from "./objects.ts";
+import { type Relation, views } from "./relations.ts";
 import {
   collationOfType,
   maxLength,
@@ -32,7 +32,7 @@ const COLUMN = `object_id int!, name sysname, column_id int!, system_type_id tin
 
 function columnRow(
   { database }: EngineContext,
-  table: Pick<Table, "objectId" | "trackedByCdc">,
+  table: Pick<Relation, "objectId" | "trackedByCdc">,
   column: Column,
 ): RowObject {
   const { type } = column;
@@ -69,7 +69,7 @@ function columnRow(
 
 export function* tableColumns(
   context: EngineContext,
-): Generator<{ table: Pick<Table, "objectId" | "trackedByCdc">; column: Column }> {
+): Generator<{ table: Pick<Relation, "objectId" | "trackedByCdc">; column: Column }> {
   for (const table of context.database.tables.values())
     if (!table.temporary) for (const column of table.columns) yield { table, column };
   for (const { table } of context.database.types.values())
@@ -79,6 +79,7 @@ export function* tableColumns(
 
 function* columnRows(context: EngineContext): Generator<RowObject> {
   for (const { table, column } of tableColumns(context)) yield columnRow(context, table, column);
+  for (const view of views(context)) for (const column of view.columns) yield columnRow(context, view, column);
 }
 
 function* systemColumnRows({ engine, database }: EngineContext): Generator<RowObject> {
@@ -167,7 +168,7 @@ function userTypeRow(database: Database, { userTypeId, schema, name, base, nulla
 }
 
 export function registerColumnViews(engine: Engine): void {
-  const views = [
+  const catalogue = [
     view("sys", "columns", COLUMN, columnRows),
     view("sys", "system_columns", COLUMN, systemColumnRows),
     view("sys", "all_columns", COLUMN, function* (context) {
@@ -226,5 +227,5 @@ export function registerColumnViews(engine: Engine): void {
           yield { ...columnRow(context, table, column), masking_function: column.masked };
     }),
   ];
-  for (const definition of views) engine.registerView(definition);
+  for (const definition of catalogue) engine.registerView(definition);
 }

@@ -248,7 +248,8 @@ export function registerConstraintViews(engine: Engine): void {
   for (const definition of views) engine.registerView(definition);
 }
 
-function foreignKey({ database }: EngineContext, table: Table, objectId: number) {
+/** A foreign key by its object id: what it refers to, and by which columns. */
+export function foreignKey({ database }: EngineContext, table: Table, objectId: number) {
   const key = table.foreignKeys.find((one) => one.objectId === objectId);
   if (key?.constraint.kind !== "foreign_key") return undefined;
   const { columns, references, referenced: named, onDelete, onUpdate } = key.constraint;

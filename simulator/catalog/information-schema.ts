@@ -12,6 +12,7 @@ import { isBinary, isNumber, isTemporal, isText, isUnicode } from "../engine/typ
 import { Variant } from "../engine/values.ts";
 import { type RowObject, view } from "./define.ts";
 import { parametersOfModule } from "./modules.ts";
+import { relations } from "./relations.ts";
 import { collationOfType, precisionOf, scaleOf, typeName } from "./system-types.ts";
 
 const COLUMNS = `TABLE_CATALOG nvarchar(128), TABLE_SCHEMA nvarchar(128), TABLE_NAME sysname!, COLUMN_NAME sysname, ORDINAL_POSITION int,
@@ -57,7 +58,7 @@ function characterSet(collation: string): string {
 
 function* columnRows(context: EngineContext): Generator<RowObject> {
   const { database } = context;
-  for (const table of tables(context))
+  for (const table of relations(context))
     for (const [i, column] of table.columns.entries())
       yield {
         TABLE_CATALOG: database.name,

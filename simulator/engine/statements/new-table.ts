@@ -1,6 +1,7 @@
 /** New tables: where they go, and what their columns and constraints become. */
 
 import type { ColumnDefinition, ObjectName, TableConstraint } from "../../sql/ast.ts";
+import { storedCondition, storedExpression } from "../../sql/stored-text.ts";
 import type { Column, Index } from "../database.ts";
 import { invalidColumn, unsupported } from "../errors.ts";
 import { Compiler } from "../expressions/compiler.ts";
@@ -112,7 +113,11 @@ export function makeColumn(
       // Known when the other columns are: see `typeComputed`.
       type: INT,
       nullable: true,
-      computed: { text: definition.computed.text, persisted: definition.computed.persisted, definition },
+      computed: {
+        text: storedExpression(definition.computed.expr, definition.computed.text),
+        persisted: definition.computed.persisted,
+        definition,
+      },
     };
   const written = definition.type ?? { name: "timestamp", args: [] };
   const user = userTypeOf(written, session);
@@ -144,7 +149,7 @@ export function makeColumn(
     const { default: given } = definition;
     column.default = {
       name: given.name ?? systemName("DF", table, name, session),
-      text: given.text,
+      text: storedExpression(given.expr, given.text),
       definition: given,
     };
   }
@@ -225,7 +230,12 @@ export function addConstraint(
     }
     case "check": {
       const name = constraint.name ?? systemName("CK", table.name, "", session);
-      table.checks.push({ name, text: constraint.text, objectId: database.allocateObjectId(), constraint });
+      table.checks.push({
+        name,
+        text: storedCondition(constraint.test, constraint.text),
+        objectId: database.allocateObjectId(),
+        constraint,
+      });
       table.schemaVersion++;
       return { name };
     }
@@ -261,7 +271,7 @@ export function addConstraint(
       const name = constraint.name ?? systemName("DF", table.name, column.name, session);
       column.default = {
         name,
-        text: constraint.text,
+        text: storedExpression(constraint.expr, constraint.text),
         definition: { name, expr: constraint.expr, text: constraint.text },
       };
       table.schemaVersion++;
