@@ -1,6 +1,7 @@
 /** Runs a benchmark: `npm run bench -- simulator`. What a benchmark takes besides is at the top of its file. */
 const BENCHMARKS: Record<string, () => Promise<{ run(args: string[]): Promise<void> }>> = {
   simulator: () => import("./simulator.ts"),
+  reader: () => import("./reader.ts"),
 };
 
 const [name, ...args] = process.argv.slice(2);

@@ -314,13 +314,13 @@ o = sink.putBefore(o);
 }`);
         break;
       case "lsn":
-        this.#add("o = writeHex(d, o, s, lsnAt, lsnAt + 10);");
+        this.#add("o = writeLsn(dv, o, s, lsnAt);");
         break;
       case "lsnParts":
-        this.#add("o = writeLsnParts(d, o, s, lsnAt);");
+        this.#add("o = writeLsnParts(dv, o, s, lsnAt);");
         break;
       case "seqval":
-        this.#add("o = writeHex(d, o, s, seqvalAt, seqvalAt + 10);");
+        this.#add("o = writeLsn(dv, o, s, seqvalAt);");
         break;
       case "operation":
         this.#add("d[o++] = 48 + operation;");

@@ -1,8 +1,8 @@
 /** What generated row code calls. */
-import { doubleText, singleText } from "../../../change/values.ts";
+import { singleText } from "../../../change/values.ts";
 import { checkDateTime, checkDays, checkMinutes, checkOffset, checkTime, finite, impossible } from "./bounds.ts";
-import { writeBase64, writeGuid, writeHex, writeLsnParts } from "./bytes.ts";
-import { writeAscii, writeDecimal, writeInt, writeInt64, writeMoney } from "./numbers.ts";
+import { writeBase64, writeGuid, writeHex, writeLsn, writeLsnParts } from "./bytes.ts";
+import { writeAscii, writeDecimal, writeFloat, writeInt, writeInt64, writeMoney } from "./numbers.ts";
 import { writeSingleByte, writeString, writeUtf8, writeUtf16 } from "./text.ts";
 import {
   readDays,
@@ -32,7 +32,6 @@ export const runtime = {
   checkDateTime,
   checkMinutes,
   isMarked,
-  doubleText,
   singleText,
   readDays,
   readTime,
@@ -44,10 +43,12 @@ export const runtime = {
   writeDateTime2,
   writeDateTimeOffset,
   writeDecimal,
+  writeFloat,
   writeGuid,
   writeHex,
   writeInt,
   writeInt64,
+  writeLsn,
   writeLsnParts,
   writeMoney,
   writeSingleByte,

@@ -40,12 +40,45 @@ function writeUnit(to: Uint8Array, at: number, unit: number): number {
   return at + 3;
 }
 
-/** UTF-16, little-endian, from `p` up to `end`; an odd byte at the end is none of it. */
-export function writeUtf16(to: Uint8Array, at: number, from: Uint8Array, p: number, end: number): number {
+/** Four bytes of ASCII that all stand for themselves: none below 0x20, no quote, no backslash. */
+function allPlain(four: number): boolean {
+  const quote = four ^ 0x22222222;
+  const backslash = four ^ 0x5c5c5c5c;
+  const below = (four - 0x20202020) & ~four;
+  const isQuote = (quote - 0x01010101) & ~quote;
+  const isBackslash = (backslash - 0x01010101) & ~backslash;
+  return ((below | isQuote | isBackslash | four) & 0x80808080) === 0;
+}
+
+/** UTF-16, little-endian, from `p` up to `end`; an odd byte at the end is none of it. `tv` and `fv` are views of `to` and `from`. */
+export function writeUtf16(
+  to: Uint8Array,
+  tv: DataView,
+  at: number,
+  from: Uint8Array,
+  fv: DataView,
+  p: number,
+  end: number,
+): number {
   let o = at;
-  for (let i = p; i + 1 < end; i += 2) {
+  let i = p;
+  while (i + 1 < end) {
+    if (i + 8 <= end) {
+      const first = fv.getInt32(i, true);
+      const second = fv.getInt32(i + 4, true);
+      if (((first | second) & 0xff80ff80) === 0) {
+        const four = (first & 0x7f) | ((first >> 8) & 0x7f00) | ((second & 0x7f) << 16) | ((second << 8) & 0x7f000000);
+        if (allPlain(four)) {
+          tv.setInt32(o, four, true);
+          o += 4;
+          i += 8;
+          continue;
+        }
+      }
+    }
     const low = from[i]!;
     const high = from[i + 1]!;
+    i += 2;
     if (high === 0 && PLAIN[low] === 1) {
       to[o++] = low;
       continue;
@@ -54,14 +87,9 @@ export function writeUtf16(to: Uint8Array, at: number, from: Uint8Array, p: numb
     if (unit < 0x80) o = writeEscape(to, o, unit);
     else if (unit < 0xd800 || unit > 0xdfff) o = writeUnit(to, o, unit);
     else {
-      const next = i + 3 < end && unit < 0xdc00 ? from[i + 2]! | (from[i + 3]! << 8) : 0;
+      const next = i + 1 < end && unit < 0xdc00 ? from[i]! | (from[i + 1]! << 8) : 0;
       if (next >= 0xdc00 && next <= 0xdfff) {
-        const point = 0x10000 + ((unit - 0xd800) << 10) + (next - 0xdc00);
-        to[o] = 0xf0 | (point >> 18);
-        to[o + 1] = 0x80 | ((point >> 12) & 63);
-        to[o + 2] = 0x80 | ((point >> 6) & 63);
-        to[o + 3] = 0x80 | (point & 63);
-        o += 4;
+        o = writePair(to, o, unit, next);
         i += 2;
       } else o = writeEscape(to, o, unit);
     }
@@ -69,18 +97,40 @@ export function writeUtf16(to: Uint8Array, at: number, from: Uint8Array, p: numb
   return o;
 }
 
+/** A high and a low surrogate. */
+function writePair(to: Uint8Array, at: number, high: number, low: number): number {
+  const point = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+  to[at] = 0xf0 | (point >> 18);
+  to[at + 1] = 0x80 | ((point >> 12) & 63);
+  to[at + 2] = 0x80 | ((point >> 6) & 63);
+  to[at + 3] = 0x80 | (point & 63);
+  return at + 4;
+}
+
 /** Bytes of a code page that has one unit for each byte, by its table. */
 export function writeSingleByte(
   to: Uint8Array,
+  tv: DataView,
   at: number,
   from: Uint8Array,
+  fv: DataView,
   p: number,
   end: number,
   page: Uint16Array,
 ): number {
   let o = at;
-  for (let i = p; i < end; i++) {
-    const byte = from[i]!;
+  let i = p;
+  while (i < end) {
+    if (i + 4 <= end) {
+      const four = fv.getInt32(i, true);
+      if (allPlain(four)) {
+        tv.setInt32(o, four, true);
+        o += 4;
+        i += 4;
+        continue;
+      }
+    }
+    const byte = from[i++]!;
     if (PLAIN[byte] === 1) to[o++] = byte;
     else if (byte < 0x80) o = writeEscape(to, o, byte);
     else {
@@ -96,10 +146,27 @@ export function writeSingleByte(
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** UTF-8, of the _UTF8 collations. What is not UTF-8 becomes U+FFFD, as it does for every reader. */
-export function writeUtf8(to: Uint8Array, at: number, from: Uint8Array, p: number, end: number): number {
+export function writeUtf8(
+  to: Uint8Array,
+  tv: DataView,
+  at: number,
+  from: Uint8Array,
+  fv: DataView,
+  p: number,
+  end: number,
+): number {
   let o = at;
   let i = p;
   while (i < end) {
+    if (i + 4 <= end) {
+      const four = fv.getInt32(i, true);
+      if (allPlain(four)) {
+        tv.setInt32(o, four, true);
+        o += 4;
+        i += 4;
+        continue;
+      }
+    }
     const byte = from[i]!;
     if (PLAIN[byte] === 1) {
       to[o++] = byte;
@@ -109,7 +176,7 @@ export function writeUtf8(to: Uint8Array, at: number, from: Uint8Array, p: numbe
       i++;
     } else {
       const length = sequenceLength(from, i, end);
-      if (length === 0) return writeString(to, o, decoder.decode(from.subarray(i, end)));
+      if (length === 0) return writeString(to, tv, o, decoder.decode(from.subarray(i, end)));
       for (let k = 0; k < length; k++) to[o++] = from[i++]!;
     }
   }
@@ -131,7 +198,8 @@ function sequenceLength(from: Uint8Array, i: number, end: number): number {
 }
 
 /** Text that is a JavaScript string already. */
-export function writeString(to: Uint8Array, at: number, text: string): number {
+export function writeString(to: Uint8Array, tv: DataView, at: number, text: string): number {
   const bytes = Buffer.from(text, "utf16le");
-  return writeUtf16(to, at, bytes, 0, bytes.length);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return writeUtf16(to, tv, at, bytes, view, 0, bytes.length);
 }

@@ -13,8 +13,24 @@ const DAYS_TO_1900 = 693_595;
 export const LAST_DAY = 3_652_058;
 const POWERS = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 
+/** Dates that were written lately, by their number of days: tables hold few days at a time. */
+const CACHED = 1024;
+const cachedDays = new Int32Array(CACHED).fill(-1);
+const cachedTexts = new Uint8Array(CACHED * 16);
+
 /** `2026-11-21`, of a number of days since 0001-01-01. */
 export function writeDate(to: Uint8Array, at: number, days: number): number {
+  const slot = days & (CACHED - 1);
+  const from = slot << 4;
+  if (cachedDays[slot] !== days) {
+    composeDate(cachedTexts, from, days);
+    cachedDays[slot] = days;
+  }
+  for (let i = 0; i < 10; i++) to[at + i] = cachedTexts[from + i]!;
+  return at + 10;
+}
+
+function composeDate(to: Uint8Array, at: number, days: number): void {
   // The days from 0000-03-01 on, in eras of 400 years: http://howardhinnant.github.io/date_algorithms.html (civil_from_days).
   const shifted = days + 306;
   const era = Math.floor(shifted / 146_097);
@@ -26,25 +42,24 @@ export function writeDate(to: Uint8Array, at: number, days: number): number {
   const march = Math.floor((5 * dayOfYear + 2) / 153);
   const month = march < 10 ? march + 3 : march - 9;
   const year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0);
-  const century = Math.floor(year / 100);
-  writePair(to, at, century);
-  writePair(to, at + 2, year - century * 100);
+  writePadded(to, at, year, 4);
   to[at + 4] = DASH;
   writePair(to, at + 5, month);
   to[at + 7] = DASH;
   writePair(to, at + 8, dayOfYear - Math.floor((153 * march + 2) / 5) + 1);
-  return at + 10;
 }
 
 /** `10:11:12`, of seconds since midnight. */
 function writeClock(to: Uint8Array, at: number, seconds: number): number {
-  const hours = Math.floor(seconds / 3_600);
-  const minutes = Math.floor((seconds - hours * 3_600) / 60);
+  const whole = seconds | 0;
+  const hours = (whole / 3_600) | 0;
+  const rest = whole - hours * 3_600;
+  const minutes = (rest / 60) | 0;
   writePair(to, at, hours);
   to[at + 2] = COLON;
   writePair(to, at + 3, minutes);
   to[at + 5] = COLON;
-  return writePair(to, at + 6, seconds - hours * 3_600 - minutes * 60);
+  return writePair(to, at + 6, rest - minutes * 60);
 }
 
 /** `10:11:12.1234567`, of units of 10^-scale seconds since midnight. */

@@ -144,7 +144,7 @@ function contentOf(column: WireColumn, options: ValueOptions, constants: Constan
       return {
         write:
           size === 8
-            ? `o = writeAscii(d, o, doubleText(finite(${label(column)}, sv.getFloat64(p, true))));`
+            ? `o = writeFloat(d, o, finite(${label(column)}, sv.getFloat64(p, true)));`
             : `o = writeAscii(d, o, singleText(finite(${label(column)}, sv.getFloat32(p, true))));`,
         string: false,
         room: LONGEST_DOUBLE + 2,
@@ -184,7 +184,7 @@ o = writeDateTime(d, o, sv.getInt32(p, true), sv.getUint32(p + 4, true));`,
         23,
       );
     case TYPE.guid:
-      return string("o = writeGuid(d, o, s, p);", 36);
+      return string("o = writeGuid(dv, o, s, p);", 36);
     case TYPE.nchar:
     case TYPE.nvarchar:
     case TYPE.ntext:
@@ -192,7 +192,7 @@ o = writeDateTime(d, o, sv.getInt32(p, true), sv.getUint32(p + 4, true));`,
       return text(
         column,
         3,
-        `if (n & 1) throw impossible(${label(column)}, "an even length");\no = writeUtf16(d, o, s, p, p + n);`,
+        `if (n & 1) throw impossible(${label(column)}, "an even length");\no = writeUtf16(d, dv, o, s, sv, p, p + n);`,
       );
     case TYPE.bigchar:
     case TYPE.bigvarchar:
@@ -202,12 +202,12 @@ o = writeDateTime(d, o, sv.getInt32(p, true), sv.getUint32(p + 4, true));`,
     case TYPE.bigvarbinary:
     case TYPE.image:
     case TYPE.udt:
-      return text(column, 2, `o = ${options.binary === "hex" ? "writeHex" : "writeBase64"}(d, o, s, p, p + n);`, 4);
+      return text(column, 2, `o = ${options.binary === "hex" ? "writeHex(dv" : "writeBase64(d"}, o, s, p, p + n);`, 4);
     case TYPE.variant:
       return {
         // At most 8,016 bytes, each of them up to six in JSON.
         write: `if (d.length - o < 50000 + ROOM) { sink.grow(o, 50000 + ROOM); d = sink.bytes; dv = sink.view; }
-o = writeVariant(d, o, s, sv, p, n, ${constants.add(options)}, ${label(column)});`,
+o = writeVariant(d, dv, o, s, sv, p, n, ${constants.add(options)}, ${label(column)});`,
         // A variant sees itself to being a string where all values are to be.
         string: true,
         room: 0,
@@ -236,8 +236,8 @@ function text(column: WireColumn, growth: number, write: string, more = 0): Cont
 
 function codePageCode(column: WireColumn, constants: Constants): string {
   const codePage = codePageOf(column.collation!);
-  if (codePage === UTF8) return "o = writeUtf8(d, o, s, p, p + n);";
+  if (codePage === UTF8) return "o = writeUtf8(d, dv, o, s, sv, p, p + n);";
   const table = singleByteTable(codePage);
-  if (table) return `o = writeSingleByte(d, o, s, p, p + n, ${constants.add(table)});`;
-  return `o = writeString(d, o, ${constants.add((bytes: Buffer) => decodeWith(codePage, bytes))}(Buffer.from(s.subarray(p, p + n))));`;
+  if (table) return `o = writeSingleByte(d, dv, o, s, sv, p, p + n, ${constants.add(table)});`;
+  return `o = writeString(d, dv, o, ${constants.add((bytes: Buffer) => decodeWith(codePage, bytes))}(Buffer.from(s.subarray(p, p + n))));`;
 }

@@ -2,13 +2,13 @@
  * A sql_variant as its base type: a byte of type, a byte that counts the property bytes, these, and the value, whose length is
  * what is left (MS-TDS 2.2.5.5.4).
  */
-import { doubleText, singleText, type ValueOptions } from "../../../change/values.ts";
+import { singleText, type ValueOptions } from "../../../change/values.ts";
 import { codePageOf } from "../wire/collation.ts";
 import { TYPE } from "../wire/types.ts";
 import { checkDateTime, checkDays, checkMinutes, checkOffset, checkTime, finite, impossible } from "./bounds.ts";
 import { writeBase64, writeGuid, writeHex } from "./bytes.ts";
 import { decodeWith, singleByteTable, UTF8 } from "./code-pages.ts";
-import { writeAscii, writeDecimal, writeInt, writeInt64, writeMoney } from "./numbers.ts";
+import { writeAscii, writeDecimal, writeFloat, writeInt, writeInt64, writeMoney } from "./numbers.ts";
 import { writeSingleByte, writeString, writeUtf8, writeUtf16 } from "./text.ts";
 import {
   readDays,
@@ -57,6 +57,7 @@ const PROPERTIES: Readonly<Record<number, number>> = {
 /** Writes the variant of `length` bytes at `p` as JSON; answers where the next byte goes. */
 export function writeVariant(
   to: Uint8Array,
+  tv: DataView,
   at: number,
   from: Uint8Array,
   view: DataView,
@@ -75,7 +76,7 @@ export function writeVariant(
   const inQuotes = isString(type, options);
   let end = at;
   if (inQuotes) to[end++] = QUOTE;
-  end = writeBase(to, end, from, view, type, p + 2, value, size, options, column);
+  end = writeBase(to, tv, end, from, view, type, p + 2, value, size, options, column);
   if (inQuotes) to[end++] = QUOTE;
   return end;
 }
@@ -104,6 +105,7 @@ function isString(type: number, options: ValueOptions): boolean {
 
 function writeBase(
   to: Uint8Array,
+  tv: DataView,
   at: number,
   from: Uint8Array,
   view: DataView,
@@ -128,7 +130,7 @@ function writeBase(
     case TYPE.real:
       return writeAscii(to, at, singleText(finite(column, view.getFloat32(p, true))));
     case TYPE.float:
-      return writeAscii(to, at, doubleText(finite(column, view.getFloat64(p, true))));
+      return writeFloat(to, at, finite(column, view.getFloat64(p, true)));
     case TYPE.money:
     case TYPE.smallmoney:
       return writeMoney(to, at, view, p, size);
@@ -137,7 +139,7 @@ function writeBase(
       if (size !== 5 && size !== 9 && size !== 13 && size !== 17) throw impossible(column, "a decimal's length");
       return writeDecimal(to, at, view, p, size, from[properties + 1]!);
     case TYPE.guid:
-      return writeGuid(to, at, from, p);
+      return writeGuid(tv, at, from, p);
     case TYPE.smalldatetime:
       checkMinutes(column, view.getUint16(p + 2, true));
       return writeSmallDateTime(to, at, view.getUint16(p, true), view.getUint16(p + 2, true));
@@ -152,14 +154,14 @@ function writeBase(
       return writeScaled(to, at, view, type, from[properties]!, p, size, column);
     case TYPE.bigbinary:
     case TYPE.bigvarbinary:
-      return (options.binary === "hex" ? writeHex : writeBase64)(to, at, from, p, p + size);
+      return options.binary === "hex" ? writeHex(tv, at, from, p, p + size) : writeBase64(to, at, from, p, p + size);
     case TYPE.nchar:
     case TYPE.nvarchar:
       if (size & 1) throw impossible(column, "an even length");
-      return writeUtf16(to, at, from, p, p + size);
+      return writeUtf16(to, tv, at, from, view, p, p + size);
     case TYPE.bigchar:
     case TYPE.bigvarchar:
-      return writeCodePage(to, at, from, p, size, codePageOf(from.subarray(properties, properties + 5)));
+      return writeCodePage(to, tv, at, from, view, p, size, codePageOf(from.subarray(properties, properties + 5)));
     default:
       throw impossible(column, `a base type of sql_variant instead of 0x${type.toString(16)}`);
   }
@@ -187,14 +189,16 @@ function writeScaled(
 
 function writeCodePage(
   to: Uint8Array,
+  tv: DataView,
   at: number,
   from: Uint8Array,
+  view: DataView,
   p: number,
   size: number,
   codePage: number,
 ): number {
-  if (codePage === UTF8) return writeUtf8(to, at, from, p, p + size);
+  if (codePage === UTF8) return writeUtf8(to, tv, at, from, view, p, p + size);
   const table = singleByteTable(codePage);
-  if (table) return writeSingleByte(to, at, from, p, p + size, table);
-  return writeString(to, at, decodeWith(codePage, Buffer.from(from.subarray(p, p + size))));
+  if (table) return writeSingleByte(to, tv, at, from, view, p, p + size, table);
+  return writeString(to, tv, at, decodeWith(codePage, Buffer.from(from.subarray(p, p + size))));
 }

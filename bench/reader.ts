@@ -1,0 +1,205 @@
+/**
+ * How fast changes are read: (a) rows by tedious' public API, each made JSON by JSON.stringify; (b) this reader, to messages that a
+ * queue takes; (c) the socket drained by a client that only counts, which is what the server can give. In turn, in one
+ * run, of the same filled change tables, from a simulator in a process of its own.
+ *
+ *     npm run bench -- reader [--rows 300000] [--runs 5] [--memory-rows 5000000]
+ *
+ * Peak memory is that of processes that do nothing but read: --memory-rows rows in transactions of 100, and in one.
+ */
+import { execFileSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { Connection, Request } from "tedious";
+import type { MessageRun } from "../src/change/message-run.ts";
+import { parseTableName, type TablePattern } from "../src/config/tables.ts";
+import { parseConnectionString } from "../src/sources/sqlserver/connection-string.ts";
+import { SqlServerSource } from "../src/sources/sqlserver/source.ts";
+import { silent } from "../src/telemetry/logger.ts";
+import { DrainingClient } from "./drain.ts";
+import { interleaved, median, numbersOf, whole } from "./measure.ts";
+import { type BenchServer, DATABASE, startServer } from "./server.ts";
+import { SHAPES } from "./shapes.ts";
+
+interface Sample {
+  rows: number;
+  /** Of messages, or of TDS when draining. */
+  bytes: number;
+  seconds: number;
+  /** Of this process, microseconds. */
+  cpu: number;
+}
+
+/** What a batch message may hold, and what one read may. */
+const MESSAGE_BYTES = 1_000_000;
+const READ = { maxRows: 20_000, maxBytes: 8_000_000 };
+const never = new AbortController().signal;
+
+export async function run(args: string[]): Promise<void> {
+  const numbers = numbersOf(args, { rows: 300_000, runs: 5, "memory-rows": 5_000_000 });
+  const { rows, runs } = numbers;
+  const tables = SHAPES.map(({ name }) => ({
+    shape: name,
+    name,
+    filled: { changes: rows, changesPerTransaction: 100 },
+  }));
+  const server = await startServer(tables);
+  const drainer = await DrainingClient.connect(server.port, "sa", server.password, DATABASE);
+  const public_ = await connect(server);
+  let head: Figures | undefined;
+  for (const { name, description } of SHAPES) {
+    const measures: (() => Promise<Sample>)[] = [
+      () => measured(() => byTedious(public_, name)),
+      () => measured(() => byReader(server, name, (run) => run.batches(MESSAGE_BYTES))),
+      () => measured(() => byReader(server, name, (run) => run.messages())),
+      () => measured(() => drainer.drain(statement(name))),
+    ];
+    const [tedious, batches, messages, drained] = (await interleaved(measures, runs)).map(figuresOf);
+    const line = (what: string, { rate, cpu, size }: Figures, unit: string) =>
+      console.log(
+        `${`${description}, ${what}:`.padEnd(56)} ${whole(rate).padStart(9)} rows/s, ${cpu.toFixed(2).padStart(5)} us CPU/row, ` +
+          `${Math.round(size)} bytes of ${unit} a row`,
+      );
+    line("(a) tedious rows and JSON.stringify", tedious!, "JSON");
+    line("(b) this reader, batch messages", batches!, "message");
+    line("    this reader, an object for each row", messages!, "message");
+    line("(c) draining the socket", drained!, "TDS");
+    head ??= batches!;
+    if (head === batches) summary = { tedious: tedious!, reader: batches!, drained: drained! };
+  }
+  drainer.close();
+  public_.close();
+  await server.stop();
+  const peak = Math.max(
+    ...[100, numbers["memory-rows"]].map((perTransaction) => peakOf(numbers["memory-rows"], perTransaction)),
+  );
+  const { tedious, reader, drained } = summary!;
+  console.log(
+    `reader: ${(reader.rate / tedious.rate).toFixed(1)} times tedious+JSON.stringify, ${Math.round((100 * reader.rate) / drained.rate)}% of socket drain, ` +
+      `${whole(reader.rate)} rows/s, ${whole((reader.rate * drained.size) / 1e6)} MB/s TDS, ${reader.cpu.toFixed(2)} us CPU/row, ${whole(peak)} MB peak RSS`,
+  );
+}
+
+interface Figures {
+  /** Rows a second. */
+  rate: number;
+  /** Microseconds a row. */
+  cpu: number;
+  /** Bytes a row. */
+  size: number;
+}
+
+let summary: { tedious: Figures; reader: Figures; drained: Figures } | undefined;
+
+function figuresOf(samples: Sample[]): Figures {
+  return {
+    rate: median(samples.map(({ rows, seconds }) => rows / seconds)),
+    cpu: median(samples.map(({ cpu, rows }) => cpu / rows)),
+    size: samples[0]!.bytes / samples[0]!.rows,
+  };
+}
+
+async function measured(work: () => Promise<{ rows: number; bytes: number }>): Promise<Sample> {
+  const before = process.cpuUsage();
+  const start = performance.now();
+  const { rows, bytes } = await work();
+  const seconds = (performance.now() - start) / 1000;
+  const { user, system } = process.cpuUsage(before);
+  return { rows, bytes, seconds, cpu: user + system };
+}
+
+/** The columns that the reader asks for too, of all changes, in order. */
+function statement(table: string): string {
+  return (
+    `SELECT TOP (2000000000) c.*, m.tran_end_time FROM cdc.dbo_${table}_CT AS c ` +
+    "LEFT JOIN cdc.lsn_time_mapping AS m ON m.start_lsn = c.[__$start_lsn] " +
+    "WHERE c.[__$start_lsn] > 0x00000000000000000000 AND c.[__$start_lsn] <= sys.fn_cdc_get_max_lsn() " +
+    "ORDER BY c.[__$start_lsn], c.[__$command_id], c.[__$seqval], c.[__$operation]"
+  );
+}
+
+async function connect(server: BenchServer): Promise<Connection> {
+  const connection = new Connection({
+    server: "127.0.0.1",
+    authentication: { type: "default", options: { userName: "sa", password: server.password } },
+    options: { port: server.port, database: DATABASE, encrypt: false, requestTimeout: 0, packetSize: 32_767 },
+  });
+  await new Promise<void>((resolve, reject) => connection.connect((error) => (error ? reject(error) : resolve())));
+  return connection;
+}
+
+function byTedious(connection: Connection, table: string): Promise<{ rows: number; bytes: number }> {
+  return new Promise((resolve, reject) => {
+    let rows = 0;
+    let bytes = 0;
+    const request = new Request(statement(table), (error) => (error ? reject(error) : resolve({ rows, bytes })));
+    request.on("row", (columns: { metadata: { colName: string }; value: unknown }[]) => {
+      const data: Record<string, unknown> = {};
+      for (const { metadata, value } of columns) data[metadata.colName] = value;
+      bytes += JSON.stringify({ data }).length;
+      rows++;
+    });
+    connection.execSqlBatch(request);
+  });
+}
+
+async function byReader(
+  server: Pick<BenchServer, "connectionString">,
+  table: string,
+  use: (run: MessageRun) => unknown,
+): Promise<{ rows: number; bytes: number }> {
+  const source = new SqlServerSource({
+    target: parseConnectionString(server.connectionString),
+    tables: [parseTableName(`dbo.${table}`) as TablePattern],
+    ingestQueue: "ingest-queue",
+    logger: silent,
+  });
+  try {
+    const [sourceTable] = await source.tables();
+    const { lsn: upTo } = (await source.maximum(never))!;
+    const position = await source.start(sourceTable!, never);
+    const reader = source.reader(sourceTable!, { position, commitTime: null });
+    let rows = 0;
+    let bytes = 0;
+    for (let more = true; more; ) {
+      const batch = await reader.read({ ...READ, upTo }, never);
+      use(batch.changes);
+      rows += batch.changes.count;
+      bytes += batch.changes.bytes;
+      batch.changes.release();
+      ({ more } = batch);
+    }
+    return { rows, bytes };
+  } finally {
+    await source.close();
+  }
+}
+
+/** Megabytes that a process takes at most which reads so many rows of the 19-column shape. */
+function peakOf(rows: number, changesPerTransaction: number): number {
+  const told = execFileSync(
+    process.execPath,
+    [
+      "--disable-warning=ExperimentalWarning",
+      fileURLToPath(import.meta.url),
+      String(rows),
+      String(changesPerTransaction),
+    ],
+    { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] },
+  );
+  const peak = Number(told);
+  console.log(
+    `peak memory of reading ${whole(rows)} rows, ${whole(changesPerTransaction)} a transaction: ${whole(peak)} MB`,
+  );
+  return peak;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [rows, changesPerTransaction] = process.argv.slice(2).map(Number) as [number, number];
+  const server = await startServer([
+    { name: "orders", shape: "orders", filled: { changes: rows, changesPerTransaction } },
+  ]);
+  const read = await byReader(server, "orders", (run) => run.batches(MESSAGE_BYTES));
+  if (read.rows !== rows) throw new Error(`${read.rows} rows came instead of ${rows}`);
+  await server.stop();
+  console.log(process.resourceUsage().maxRSS / 1000);
+}
