@@ -4,12 +4,13 @@
  *     idle      nothing is known to come; the watcher has the position and says what the table's turn is
  *       → reading  it has changes; or its checkpoint has to be held against the history, by a new reader
  *       → idle     it has none up to the maximum: the checkpoint becomes (that maximum, +infinity), written lazily
- *     reading   one batch, up to the latest maximum, once the budgets allow it
+ *     reading   one batch, up to the latest maximum, once the budgets allow it; or the one that was read ahead
  *       → sending  with what was read, if anything
  *       → reading  a gap that the policy skips
- *     sending   until the queue has acknowledged it, however long that takes
+ *     sending   until the queue has acknowledged it, however long that takes. Meanwhile, where there may be more, the next batch
+ *               is read ahead, if the budgets allow that too
  *       → saving
- *       → reading  fewer rows: a message among them is too large and has to be looked at alone
+ *       → reading  fewer rows: a message among them is too large and has to be looked at alone. What was read ahead is dropped
  *     saving    the position after the batch
  *       → reading  there may be more: without a pause
  *       → idle     the table was read to its end
@@ -67,14 +68,22 @@ export interface TableParts {
   verified: () => void;
 }
 
+interface Read {
+  batch: ChangeBatch;
+  grant: Grant;
+}
+
 export class TableStream {
   #parts: StreamParts;
   #own: TableParts;
   #ownership: Ownership;
   /** Everything up to here is durable in the queue. */
   #checkpoint: Checkpoint;
+  /** Everything up to here was read; it is ahead of the checkpoint while a batch is being sent. */
+  #read: Checkpoint;
   #verified = false;
   #reader: ChangeReader | undefined;
+  #ahead: { reading: Promise<Read>; called: AbortController } | undefined;
   /** Of the next read alone. */
   #fewerRows: number | undefined;
 
@@ -83,6 +92,7 @@ export class TableStream {
     this.#own = own;
     this.#ownership = ownership;
     this.#checkpoint = checkpoint;
+    this.#read = checkpoint;
   }
 
   /** Rejects when `stop` aborts, and with whatever ends the table's work. */
@@ -100,7 +110,7 @@ export class TableStream {
         await this.#readToEnd(turn.maximum);
       }
     } finally {
-      await this.#dropReader();
+      await this.#startOver();
     }
   }
 
@@ -110,15 +120,16 @@ export class TableStream {
 
   /** Answers whether there may be more. */
   async #step(maximum: Maximum): Promise<boolean> {
-    const read = await this.#read(maximum);
+    const read = await this.#nextBatch(maximum);
     if (read === "skipped") return true;
     const { batch, grant } = read;
     try {
       const { stop, cut } = this.#ownership;
+      if (batch.more) this.#readAhead(maximum);
       const outcome = await this.#own.delivery.deliver(batch, stop, cut);
       if (outcome !== "delivered") {
+        await this.#startOver();
         this.#fewerRows = outcome.rows;
-        await this.#dropReader();
         return true;
       }
       await this.#save(batch, maximum);
@@ -128,12 +139,13 @@ export class TableStream {
     return batch.more;
   }
 
-  async #read(maximum: Maximum): Promise<{ batch: ChangeBatch; grant: Grant } | "skipped"> {
+  async #nextBatch(maximum: Maximum): Promise<Read | "skipped"> {
     const { stop } = this.#ownership;
-    const fewerRows = this.#fewerRows;
-    this.#fewerRows = undefined;
+    stop.throwIfAborted();
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
     try {
-      const read = await this.#parts.database.ride(() => this.#readOnce(maximum, fewerRows), stop);
+      const read = await (ahead === undefined ? this.#reading(maximum, stop) : ahead.reading);
       if (!this.#verified) this.#own.verified();
       this.#verified = true;
       return read;
@@ -144,32 +156,48 @@ export class TableStream {
     }
   }
 
-  #readOnce(maximum: Maximum, fewerRows: number | undefined): Promise<{ batch: ChangeBatch; grant: Grant }> {
+  /** Errors are the matter of whoever takes the batch. */
+  #readAhead(maximum: Maximum): void {
+    const called = new AbortController();
+    const signal = AbortSignal.any([this.#ownership.stop, called.signal]);
+    const reading = this.#reading(this.#parts.maximum() ?? maximum, signal);
+    reading.catch(() => {});
+    this.#ahead = { reading, called };
+  }
+
+  #reading(maximum: Maximum, signal: AbortSignal): Promise<Read> {
+    const fewerRows = this.#fewerRows;
+    this.#fewerRows = undefined;
+    return this.#parts.database.ride(() => this.#readOnce(maximum, fewerRows, signal), signal);
+  }
+
+  #readOnce(maximum: Maximum, fewerRows: number | undefined, signal: AbortSignal): Promise<Read> {
     const { reads, inFlight } = this.#parts;
     const { sizer } = this.#own;
-    const { stop } = this.#ownership;
     // The bytes come second, when the reads before this one have shown how many they are.
-    return reads.during(1, stop, async () => {
-      const grant = await inFlight.take(sizer.expectedBytes, stop);
+    return reads.during(1, signal, async () => {
+      const grant = await inFlight.take(sizer.expectedBytes, signal);
+      const reader = this.#openReader();
       try {
         const limit = { maxRows: fewerRows ?? sizer.rows, maxBytes: sizer.maxBytes, upTo: maximum.lsn };
-        const batch = await this.#openReader().read(limit, stop);
+        const batch = await reader.read(limit, signal);
         // Nobody waits for it any more.
-        stop.throwIfAborted();
+        signal.throwIfAborted();
         grant.resize(batch.changes.bytes);
         sizer.measured(batch.changes);
+        this.#read = { position: batch.position, commitTime: batch.commitTime };
         return { batch, grant };
       } catch (error) {
         grant.release();
         // The next attempt looks at the history again: behind a new connection there may be a restored database.
-        if (!(error instanceof GapError)) await this.#dropReader();
+        if (!(error instanceof GapError) && this.#reader === reader) await this.#dropReader();
         throw error;
       }
     });
   }
 
   #openReader(): ChangeReader {
-    return (this.#reader ??= this.#parts.source.reader(this.#own.table, this.#checkpoint));
+    return (this.#reader ??= this.#parts.source.reader(this.#own.table, this.#read));
   }
 
   async #skipGap(gap: GapError): Promise<void> {
@@ -214,6 +242,23 @@ export class TableStream {
     this.#checkpoint = { position: afterTransaction(maximum.lsn), commitTime: maximum.commitTime };
     this.#parts.quiet.note(this.#own.table, this.#checkpoint, this.#ownership.token, this.#ownership.fenced);
     // The reader stands where it last read: the watermark may pass that place without a change being lost.
+    this.#read = this.#checkpoint;
+    await this.#dropReader();
+  }
+
+  /** Calls off what was read ahead; the next read begins at the checkpoint. */
+  async #startOver(): Promise<void> {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    if (ahead !== undefined) {
+      ahead.called.abort(new Error("what was read ahead is not wanted any more"));
+      const ended = ahead.reading.then(
+        ({ grant }) => grant.release(),
+        () => {},
+      );
+      await unlessAborted(ended, this.#ownership.cut).catch(() => {});
+    }
+    this.#read = this.#checkpoint;
     await this.#dropReader();
   }
 

@@ -382,8 +382,66 @@ test("a shutdown lets the send under way finish and saves its checkpoint, begins
   acknowledged.resolve();
   await end;
   assert.equal(world.position("Persons")?.startLsn, lsn(5));
-  assert.equal(host.count("reader.read"), 1);
+  assert.equal(host.count("reader.read"), 2, "one was sent, one was read ahead and is dropped");
   assert.equal(world.owners.size, 0);
+});
+
+test("while a batch is being sent the next one is read, and no further; it is sent once the first one's checkpoint is saved", async () => {
+  const world = new World(["Persons"]);
+  for (let i = 0; i < 10; i++) world.commit(["Persons"]);
+  const host = new Host(world);
+  const acknowledged = Promise.withResolvers<void>();
+  host.fault = (_, name, moment) =>
+    name.startsWith("sender.send") && moment === "after" ? acknowledged.promise : undefined;
+  const end = host.start({ maxBatchRows: 2 });
+  await world.clock.until(() => world.queue.length === 2);
+  await world.clock.advance(5_000);
+  assert.deepEqual([host.count("reader.read"), world.queue.length], [2, 2]);
+  acknowledged.resolve();
+  await world.clock.until(() => world.complete);
+  const after = host.calls.slice(host.calls.findIndex((call) => call.startsWith("sender.send")));
+  const order = after.filter((call) => /^(sender\.send|checkpoints\.save|reader\.read)/.test(call)).slice(0, 5);
+  assert.deepEqual(
+    order.map((call) => call.split(" ")[0]),
+    ["sender.send", "reader.read", "checkpoints.save", "sender.send", "reader.read"],
+  );
+  host.stop.abort();
+  await end;
+  world.verify();
+  assert.equal(world.queue.length, 10, "nothing twice");
+});
+
+test("nothing is read ahead beyond max_in_flight_bytes", async () => {
+  const world = new World(["Persons"]);
+  for (let i = 0; i < 10; i++) world.commit(["Persons"]);
+  const host = new Host(world);
+  const acknowledged = Promise.withResolvers<void>();
+  host.fault = (_, name, moment) =>
+    name.startsWith("sender.send") && moment === "after" ? acknowledged.promise : undefined;
+  const end = host.start({ maxBatchRows: 2, maxBatchBytes: 100_000, maxInFlightBytes: 100_000 });
+  await world.clock.until(() => world.queue.length === 2);
+  await world.clock.advance(5_000);
+  assert.equal(host.count("reader.read"), 1);
+  acknowledged.resolve();
+  await world.clock.until(() => world.complete);
+  host.stop.abort();
+  await end;
+  world.verify();
+});
+
+test("a batch that has to be read again in fewer rows takes what was read ahead with it", async () => {
+  const world = new World(["Persons"]);
+  for (let i = 0; i < 6; i++) world.commit(["Persons"]);
+  const host = new Host(world);
+  const [, second] = world.tables.get("dbo.Persons")!.changes;
+  let refused = 0;
+  host.refuse = (message) => message.id === second!.message.id && refused++ === 0;
+  const end = host.start({ maxBatchRows: 3 });
+  await world.clock.until(() => world.complete);
+  host.stop.abort();
+  await end;
+  world.verify();
+  assert.equal(world.queue.length, 6, "what was read ahead was not sent before it");
 });
 
 test("a shutdown does not wait longer than its time for a send that hangs, nor for a database that hangs", async () => {
