@@ -55,6 +55,7 @@ export interface TableOverride extends Partial<TableSettings> {
   table: TablePattern;
   columnsInclude?: string[] | undefined;
   columnsExclude?: string[] | undefined;
+  columnsMask?: string[] | undefined;
 }
 
 /** One messaging system, and how it is reached. */
@@ -86,6 +87,7 @@ export interface RouterConfig {
 export interface EffectiveTableSettings extends TableSettings {
   columnsInclude: string[] | undefined;
   columnsExclude: string[] | undefined;
+  columnsMask: string[] | undefined;
 }
 
 /** The settings of one table: the defaults, then every override that names it, patterns before its exact name. */
@@ -99,6 +101,7 @@ export function tableSettings(ingester: IngesterConfig, table: TableName): Effec
     before,
     columnsInclude: undefined,
     columnsExclude: undefined,
+    columnsMask: undefined,
   };
   const applying = ingester.overrides.filter((override) => matches(override.table, table));
   applying.sort((a, b) => Number(b.table.pattern) - Number(a.table.pattern));

@@ -27,6 +27,7 @@ ingester {
       poll_interval     = "1s"
       max_poll_interval = "30s"
       columns_exclude   = ["Photo"]
+      columns_mask      = ["Phone"]
     }
     overrides {
       table_name = "stock.*"

@@ -106,6 +106,7 @@ function tableOverride(from: FileSettings["ingester"]["tables_overrides"]["overr
     ...(from.before === undefined ? {} : { before: from.before }),
     ...(from.columns_include === undefined ? {} : { columnsInclude: from.columns_include }),
     ...(from.columns_exclude === undefined ? {} : { columnsExclude: from.columns_exclude }),
+    ...(from.columns_mask === undefined ? {} : { columnsMask: from.columns_mask }),
   };
 }
 

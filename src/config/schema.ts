@@ -90,6 +90,9 @@ const override = z
     before: flag().optional().describe("As in `ingester`, for this table."),
     columns_include: listOf(text("a name"), "a list of names").optional().describe("Deliver these columns only."),
     columns_exclude: listOf(text("a name"), "a list of names").optional().describe("Deliver all columns but these."),
+    columns_mask: listOf(text("a name"), "a list of names")
+      .optional()
+      .describe('Deliver these columns with `"****"` in place of every value; NULL stays null.'),
   })
   .describe("One table's, or one pattern's, own settings. May stand several times.");
 

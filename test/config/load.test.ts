@@ -185,6 +185,7 @@ ingester {
       table_name = "[my.schema].[MY TABLE]"
       start = "now"
       columns_exclude = ["Photo"]
+      columns_mask = ["Phone"]
     }
   }
 }
@@ -223,7 +224,7 @@ log {
   assert.deepEqual([orders.before, orders.onGap], [false, "fail"]);
   assert.deepEqual(orders.columnsInclude, ["Id", "Total"], "the exact name goes before the pattern");
   const quoted = tableSettings(settings, { schema: "my.schema", table: "my table" });
-  assert.deepEqual([quoted.start, quoted.columnsExclude], [{ at: "now" }, ["Photo"]]);
+  assert.deepEqual([quoted.start, quoted.columnsExclude, quoted.columnsMask], [{ at: "now" }, ["Photo"], ["Phone"]]);
   assert.deepEqual(tableSettings(settings, { schema: "dbo", table: "Persons" }).start, settings.start);
 });
 

@@ -56,6 +56,26 @@ export function transportContract(subject: TransportUnderTest): void {
       assert.deepEqual(await ids(receiver, 3), ["m-1", "m-2", "m-3"]);
     });
 
+    test("once a send has resolved, its bodies may be written over", async () => {
+      const { sender, receiver } = await start();
+      const messages = [1, 2, 3].map((n) => ({
+        id: `m-${n}`,
+        key: "Persons",
+        body: Buffer.from(`{"n":${n}}`),
+        properties: {},
+      }));
+      const bodies = messages.map(({ body }) => body.toString());
+      await sender.send(messages);
+      for (const { body } of messages) body.fill(0x20);
+      const received: string[] = [];
+      for await (const delivery of receiver.deliveries(AbortSignal.timeout(10_000))) {
+        received.push(...delivery.messages.map(({ body }) => body.toString()));
+        await delivery.complete();
+        if (received.length >= bodies.length) break;
+      }
+      assert.deepEqual(received, bodies);
+    });
+
     test("a topic keeps for its subscription what was sent before a reader came", async () => {
       const { transport, sender } = await start("long", TOPIC);
       await sender.send([message("m-1")]);

@@ -95,7 +95,11 @@ function instanceNames(table: CapturedTable): string {
 }
 
 function checkColumns(table: CapturedTable, options: TableOptions): Finding[] {
-  const choice = { include: options.columnsInclude, exclude: options.columnsExclude };
+  const choice = {
+    include: options.columnsInclude,
+    exclude: options.columnsExclude,
+    mask: options.columnsMask,
+  };
   try {
     for (const instance of table.instances) chosenColumns(table, instance, choice);
     return [];
