@@ -58,6 +58,8 @@ export type Expr =
   | { kind: "datecall"; name: string; part: string; args: Expr[] }
   | { kind: "at_time_zone"; operand: Expr; zone: Expr }
   /** NEXT VALUE FOR s [OVER (ORDER BY …)] */
+  /** A method of what is no bare name: `@x.value('…', 'int')`, `(SELECT …).query('…')`; of a column it is a call. */
+  | { kind: "method"; operand: Expr; name: string; args: Expr[] }
   | { kind: "next_value"; sequence: ObjectName; over?: Window };
 /** `{fn now()}`, `{d '2024-01-01'}`, `{ts '…'}`, `{t '…'}` become calls, or casts of string literals. */
 
@@ -158,7 +160,8 @@ export type TableSource =
       args: Expr[];
       alias?: string;
       columns: string[];
-      withColumns?: { name: string; type: TypeName; path?: string }[];
+      /** OPENJSON (…) WITH (name type 'path' AS JSON) */
+      withColumns?: { name: string; type: TypeName; path?: string; json?: boolean }[];
     }
   | { kind: "derived"; query: Query; alias: string; columns: string[] }
   | { kind: "values"; rows: Expr[][]; alias: string; columns: string[] }

@@ -3,7 +3,6 @@ import { condition, isCondition, predicate } from "./parser-conditions.ts";
 import { escapeClause } from "./parser-escapes.ts";
 import { call, functionCall, niladicFunction, reservedFunction, window } from "./parser-functions.ts";
 import { query } from "./parser-queries.ts";
-import { UnsupportedSyntax } from "./syntax-error.ts";
 import type { TokenReader } from "./token-reader.ts";
 
 /**
@@ -62,11 +61,19 @@ function postfix(p: TokenReader, operand: Expr | Cond): Expr | Cond {
       p.seek(p.pos + 3);
       result = { kind: "at_time_zone", operand: result, zone: primary(p, false) as Expr };
     } else if (p.at(".") && p.peek(2).key === "(" && !isCondition(result)) {
-      throw new UnsupportedSyntax(`.${p.peek().text}() on an expression`);
+      p.advance();
+      result = method(p, result);
     } else {
       return result;
     }
   }
+}
+
+/** `value('…', 'int')`, behind the dot. */
+function method(p: TokenReader, operand: Expr): Expr {
+  const name = p.identifier();
+  const made = call(p, { parts: [name] });
+  return { kind: "method", operand, name, args: made.kind === "call" ? made.args : [] };
 }
 
 function primary(p: TokenReader, orCondition: boolean): Expr | Cond {
@@ -83,11 +90,6 @@ function primary(p: TokenReader, orCondition: boolean): Expr | Cond {
       return { kind: "literal", type: token.kind, text: token.text };
     case "variable":
       p.advance();
-      // A method of an xml variable: @x.value('…', 'int').
-      if (p.at(".") && p.peek(2).key === "(") {
-        p.advance();
-        return call(p, { parts: [token.text, p.identifier()] });
-      }
       return { kind: "variable", name: token.text };
     case "global":
       p.advance();

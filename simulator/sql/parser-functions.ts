@@ -30,6 +30,9 @@ const SPECIAL: ReadonlyMap<string, SpecialForm> = new Map<string, SpecialForm>([
   ["IIF", iif],
   ["TRIM", trim],
   ["IDENTITY", identityFunction],
+  ["ISJSON", isJson],
+  ["JSON_OBJECT", jsonObject],
+  ["JSON_ARRAY", jsonArray],
   ["DATEPART", dateCall],
   ["DATENAME", dateCall],
   ["DATEADD", dateCall],
@@ -203,6 +206,50 @@ function identityFunction(p: TokenReader, name: string): Expr {
   const args = [typeLiteral(p)];
   while (p.accept(",")) args.push(expression(p));
   return { kind: "call", name: { parts: [name] }, args };
+}
+
+/** ISJSON(x, OBJECT): the word becomes a literal. */
+function isJson(p: TokenReader, name: string): Expr {
+  const args = [expression(p)];
+  if (p.accept(",")) {
+    const text = p.expectOne("VALUE", "ARRAY", "OBJECT", "SCALAR");
+    args.push({ kind: "literal", type: "string", text });
+  }
+  return { kind: "call", name: { parts: [name] }, args };
+}
+
+/**
+ * JSON_OBJECT('a': 1, 'b': 2 NULL ON NULL): what becomes of NULLs comes first among the arguments, then keys and values in turn.
+ * https://learn.microsoft.com/sql/t-sql/functions/json-object-transact-sql
+ */
+function jsonObject(p: TokenReader, name: string): Expr {
+  const args: Expr[] = [];
+  if (!p.at(")") && !onNullFollows(p))
+    p.list(() => {
+      args.push(expression(p));
+      p.expect(":");
+      args.push(expression(p));
+    });
+  return { kind: "call", name: { parts: [name] }, args: [onNull(p, "null"), ...args] };
+}
+
+/** https://learn.microsoft.com/sql/t-sql/functions/json-array-transact-sql */
+function jsonArray(p: TokenReader, name: string): Expr {
+  const args = p.at(")") || onNullFollows(p) ? [] : p.list(() => expression(p));
+  return { kind: "call", name: { parts: [name] }, args: [onNull(p, "absent"), ...args] };
+}
+
+function onNullFollows(p: TokenReader): boolean {
+  return p.atAll("NULL", "ON", "NULL") || p.atAll("ABSENT", "ON", "NULL");
+}
+
+function onNull(p: TokenReader, usual: "null" | "absent"): Expr {
+  let text = usual;
+  if (onNullFollows(p)) {
+    text = p.advance().key === "NULL" ? "null" : "absent";
+    p.expectAll("ON", "NULL");
+  }
+  return { kind: "literal", type: "string", text };
 }
 
 function dateCall(p: TokenReader, name: string): Expr {

@@ -1,4 +1,4 @@
-import type { ColumnDefinition, Expr, ObjectName, TableSource, TypeName } from "./ast.ts";
+import type { Expr, ObjectName, TableSource, TypeName } from "./ast.ts";
 import { condition } from "./parser-conditions.ts";
 import { expression, startsQuery } from "./parser-expressions.ts";
 import { call, functionCall } from "./parser-functions.ts";
@@ -8,7 +8,7 @@ import { SqlSyntaxError, UnsupportedSyntax } from "./syntax-error.ts";
 import type { TokenReader } from "./token-reader.ts";
 
 type Join = "inner" | "left" | "right" | "full" | "cross";
-type WithColumn = { name: string; type: NonNullable<ColumnDefinition["type"]>; path?: string };
+type WithColumn = NonNullable<(TableSource & { kind: "function" })["withColumns"]>[number];
 
 /** https://learn.microsoft.com/sql/t-sql/queries/hints-transact-sql-table */
 const HINTS: ReadonlySet<string> = new Set(
@@ -208,7 +208,7 @@ function functionSource(p: TokenReader, name: ObjectName): TableSource {
 function withColumn(p: TokenReader): WithColumn {
   const column: WithColumn = { name: p.identifier(), type: collated(p) };
   if (p.token.kind === "string" || p.token.kind === "nstring") column.path = p.string();
-  if (p.atAll("AS", "JSON")) throw new UnsupportedSyntax("OPENJSON … AS JSON");
+  if (p.acceptAll("AS", "JSON")) column.json = true;
   return column;
 }
 

@@ -8,6 +8,7 @@ import { mathFunctions } from "../functions/math.ts";
 import { parseFunctions } from "../functions/parse.ts";
 import { sessionFunctions } from "../functions/session-info.ts";
 import { stringFunctions } from "../functions/strings.ts";
+import { jsonFunctions } from "../json/functions.ts";
 import { SqlError } from "../session.ts";
 import { isText } from "../types/types.ts";
 import type { Value } from "../values.ts";
@@ -21,18 +22,13 @@ const BUILTINS: Builtins = {
   ...dateFunctions,
   ...logicFunctions,
   ...sessionFunctions,
+  ...jsonFunctions,
   ...parseFunctions,
 };
 
 /** Known to SQL Server, not here. */
 const MISSING = new Set([
   "format",
-  "json_value",
-  "json_query",
-  "json_modify",
-  "json_object",
-  "json_array",
-  "isjson",
   "compress",
   "decompress",
   "newsequentialid",

@@ -29,6 +29,8 @@ export interface Compiled {
   column?: { slot: number; column: number; depth: number; name: string; identity?: boolean; computed?: boolean };
   /** The column whose value this is wherever that is not NULL. */
   unlessNull?: Compiled["column"];
+  /** The text is JSON: FOR JSON and the functions that make JSON take it as it is. */
+  json?: true;
   /** Does not change while a statement runs. */
   constant?: boolean;
   /** The literal behind it, where there is one. */

@@ -17,6 +17,7 @@ import { INT, isText, NULL_TYPE, resolveType, unify } from "../types/types.ts";
 import { scalarCall } from "../user-functions/calls.ts";
 import type { Session } from "../user-session.ts";
 import { Decimal, type SqlType, type Value } from "../values.ts";
+import { compileMethod, type MethodCall, XML_METHODS } from "../xml/methods.ts";
 import { binary, cast, unary } from "./arithmetic.ts";
 import { compileCall, compileDateCall } from "./calls.ts";
 import { mixCollations } from "./collation-rules.ts";
@@ -137,9 +138,20 @@ export class Compiler {
           [this.expression(expr.operand, scope), this.expression(expr.zone, scope)],
           this,
         );
+      case "method":
+        return compileMethod(
+          { operand: this.expression(expr.operand, scope), label: `${expr.name}()`, name: expr.name, args: expr.args },
+          scope,
+          this,
+        );
       case "next_value":
         return nextValue(expr, scope, this);
     }
+  }
+
+  /** The operand of IS NULL, which may be a node of nodes(). */
+  nullTested(expr: Expr, scope: Scope): Compiled {
+    return expr.kind === "column" ? this.#column(expr.parts, scope, true) : this.expression(expr, scope);
   }
 
   condition(cond: Parameters<typeof compileCondition>[0], scope: Scope): Condition {
@@ -173,10 +185,17 @@ export class Compiler {
     };
   }
 
-  #column(parts: string[], scope: Scope): Compiled {
+  #column(parts: string[], scope: Scope, method = false): Compiled {
     if (parts.length === 1 && parts[0]!.toLowerCase() === "$rowguid") throw unsupported("$ROWGUID");
     const { scope: found, depth, source, column } = scope.resolve(parts);
     const definition = source.columns[column]!;
+    if (definition.xmlNode && !method)
+      throw new SqlError(
+        493,
+        `The column '${definition.name}' that was returned from the nodes() method cannot be used directly. It can only be used with one of the four XML data type methods, exist(), nodes(), query(), and value(), or in IS NULL and IS NOT NULL checks.`,
+        16,
+        1,
+      );
     const { slot } = source;
     const { grouping } = found;
     if (grouping) {
@@ -259,12 +278,23 @@ export class Compiler {
       const { slot } = grouping;
       return { type, nullable, evaluate: (frame) => frame.rows[slot]![index]!, ...this.#label(type) };
     }
+    if (parts.length > 1 && XML_METHODS.has(parts[parts.length - 1]!) && scope.knows(parts.slice(0, -1)))
+      return compileMethod(this.columnMethod(parts, expr.args, scope), scope, this);
     if (parts.length === 1 && (name === "grouping" || name === "grouping_id") && scope.grouping)
       return scope.grouping.grouping(expr);
     const own = scalarCall(parts, expr.args, scope, this);
     if (own) return own;
     const args = expr.args.map((arg) => this.expression(arg, scope));
     return compileCall(expr.name, args, this);
+  }
+
+  /** A method of a column: `c.value(…)`, `t.c.nodes(…)`. */
+  columnMethod(parts: string[], args: Expr[], scope: Scope): MethodCall {
+    const operand = this.#column(parts.slice(0, -1), scope, true);
+    const { source, column } = scope.resolve(parts.slice(0, -1));
+    const label = `${source.parts[source.parts.length - 1]}.${source.columns[column]!.name}`;
+    const name = parts[parts.length - 1]!;
+    return { operand, label: `${label}.${name}()`, name, args };
   }
 
   #label(type: SqlType): { collation?: Compiled["collation"] & object } {
@@ -352,7 +382,7 @@ export class Compiler {
         16,
         1,
       );
-    const { type } = plan.columns[0]!;
+    const { type, json } = plan.columns[0]!;
     const once = (frame: Frame): Value => {
       let result: Value = null;
       let count = 0;
@@ -374,6 +404,7 @@ export class Compiler {
       type,
       nullable: true,
       ...this.#label(type),
+      ...(json ? { json } : {}),
       constant: plan.reach === 0,
       evaluate:
         plan.reach > 0

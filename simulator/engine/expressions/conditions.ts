@@ -49,7 +49,7 @@ export function compileCondition(cond: Cond, scope: Scope, compiler: Compiler): 
     case "quantified":
       return quantified(cond, scope, compiler);
     case "is_null": {
-      const operand = compiler.expression(cond.operand, scope);
+      const operand = compiler.nullTested(cond.operand, scope);
       return cond.not ? (frame) => operand.evaluate(frame) !== null : (frame) => operand.evaluate(frame) === null;
     }
     case "is_distinct":

@@ -17,6 +17,10 @@ export interface SourceColumn {
   nullable: boolean;
   identity?: boolean;
   computed?: boolean;
+  /** The node itself, from nodes(): only xml methods can use it. */
+  xmlNode?: true;
+  /** The text is JSON, which FOR JSON takes as it is. */
+  json?: true;
 }
 
 export interface Source {

@@ -19,7 +19,6 @@ export function builtinTableFunction(name: string, args: Compiled[]): TableFunct
       return stringSplit(args);
     case "generate_series":
       return generateSeries(args);
-    case "openjson":
     case "openquery":
     case "openrowset":
       throw unsupported(name.toUpperCase());

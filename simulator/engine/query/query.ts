@@ -1,7 +1,6 @@
 /** Whole queries: common table expressions, UNION and its kin, ORDER BY and OFFSET over the result. */
 import type { CommonTable, Expr, OrderItem, Query, QueryBody } from "../../sql/ast.ts";
 import type { Row } from "../database.ts";
-import { unsupported } from "../errors.ts";
 import { cast } from "../expressions/arithmetic.ts";
 import { type Compiled, type Frame, newFrame } from "../expressions/compiled.ts";
 import type { Compiler } from "../expressions/compiler.ts";
@@ -13,6 +12,7 @@ import { SqlError } from "../session.ts";
 import { hashKeyOf } from "../types/comparison.ts";
 import { INT, unify } from "../types/types.ts";
 import { mergedBlocks, sliceBlocks } from "./blocks.ts";
+import { formatted } from "./for-clause.ts";
 import { compareRows, countOf, merged, rowKey, slice, sorted } from "./ordering.ts";
 import type { OrderColumn, Plan } from "./plan.ts";
 import { recursivePlan, refersTo } from "./recursion.ts";
@@ -27,12 +27,18 @@ export interface QueryOptions {
   cte?: CommonTable;
   /** Its rows are to be changed: the plan says which stored rows they come from, where they do. */
   traced?: boolean;
+  /** Its rows go to the client: FOR XML and FOR JSON send them in pieces. */
+  client?: boolean;
   /** Why no sequence's numbers may be taken in its select list. */
   noSequences?: SequenceError;
 }
 
 export function compileQuery(query: Query, outer: Scope | null, compiler: Compiler, options: QueryOptions = {}): Plan {
-  if (query.forClause) throw unsupported(`FOR ${query.forClause.kind.toUpperCase()}`);
+  const { forClause } = query;
+  if (forClause) {
+    const { forClause: _, ...plain } = query;
+    return formatted(compileQuery(plain, outer, compiler, options), forClause, options.client === true);
+  }
   let names = options.names ?? null;
   for (const definition of query.ctes) names = { definition, before: names };
   const { cte } = options;

@@ -141,6 +141,7 @@ export function compileSelect(
   return {
     columns,
     ...(trace ? { origins: trace.origins } : {}),
+    ...(groups ? {} : { tables: outputs.map(({ value }) => tableOf(value, scope)) }),
     get reach() {
       return scope.reach;
     },
@@ -207,6 +208,12 @@ export function compileSelect(
       asked.every((wish, i) => own[i]!.column === wish.column && own[i]!.descending === wish.descending)
     );
   }
+}
+
+function tableOf({ column }: Compiled, scope: Scope): { slot: number; name: string } | undefined {
+  if (column?.depth !== 0) return undefined;
+  const source = scope.sources.find(({ slot }) => slot === column.slot);
+  return source && { slot: column.slot, name: source.parts[source.parts.length - 1]! };
 }
 
 /** Whether the select list may take a sequence's numbers. */
@@ -324,6 +331,7 @@ export function expand(
     const column: SourceColumn = { name, type: typeOf(value, compiler), nullable: value.nullable };
     if (value.column?.identity) column.identity = true;
     if (value.column?.computed) column.computed = true;
+    if (value.json) column.json = true;
     return [
       {
         column,
@@ -348,6 +356,8 @@ export function expand(
   return sources.flatMap((source) =>
     source.columns.map((column, i): Output => {
       const parts = [...source.parts.slice(-1), column.name];
+      // Says that a node cannot be used so.
+      if (column.xmlNode) compiler.expression({ kind: "column", parts }, scope);
       const value = grouped
         ? compiler.expression({ kind: "column", parts }, scope)
         : reference(source.slot, i, column, compiler);

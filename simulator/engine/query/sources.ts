@@ -8,6 +8,7 @@ import { type Compiled, newFrame } from "../expressions/compiled.ts";
 import type { Compiler } from "../expressions/compiler.ts";
 import { Scope, type Source, type SourceColumn } from "../expressions/scope.ts";
 import { builtinTableFunction } from "../functions/table-functions.ts";
+import { openJson } from "../json/open-json.ts";
 import type { Run } from "../run.ts";
 import { SqlError } from "../session.ts";
 import type { Database, View } from "../storage.ts";
@@ -15,6 +16,7 @@ import type { Table } from "../table.ts";
 import { INT, NULL_TYPE, unify } from "../types/types.ts";
 import { bind, type FoundFunction, findFunction, tableCall } from "../user-functions/calls.ts";
 import type { SqlType, Value } from "../values.ts";
+import { nodesOf } from "../xml/methods.ts";
 import { type Leaf, tableLeaf } from "./from.ts";
 import { allOf, pivoted, unpivoted } from "./pivot.ts";
 import type { Plan } from "./plan.ts";
@@ -271,6 +273,35 @@ export function valueRows(rows: Compiled[][]): { columns: SourceColumn[]; rows: 
   };
 }
 
+/** `@x.nodes('…') AS T(c)`, or of a column of the sources before it. */
+function xmlNodes(
+  source: TableSource & { kind: "function" },
+  scope: Scope,
+  inner: Scope,
+  compiler: Compiler,
+  lateral: boolean,
+): Leaf {
+  const { parts } = source.name;
+  const [column] = source.columns;
+  if (source.alias === undefined || column === undefined)
+    throw new SqlError(102, "Incorrect syntax near 'nodes'.", 15, 1);
+  const call = parts[0]!.startsWith("@")
+    ? {
+        operand: compiler.expression({ kind: "variable", name: parts[0]! }, inner),
+        label: "nodes()",
+        name: "nodes",
+        args: source.args,
+      }
+    : compiler.columnMethod(parts, source.args, inner);
+  const { columns, rows } = nodesOf(call, inner, compiler, column);
+  if (!lateral) scope.reach = Math.max(scope.reach, inner.reach);
+  return rowsLeaf(scope, [source.alias], columns, {
+    rows: (around, run) => rows(lateral ? around : newFrame(0, around, run)),
+    ...(lateral ? { lateral } : {}),
+    correlated: true,
+  });
+}
+
 function userFunction(
   source: TableSource & { kind: "function" },
   found: FoundFunction,
@@ -300,6 +331,7 @@ function tableFunction(
   const { parts } = source.name;
   const name = parts[parts.length - 1]!;
   const inner = lateral ? scope : new Scope(scope.outer, scope.names);
+  if (name === "nodes" && parts.length > 1) return xmlNodes(source, scope, inner, compiler, lateral);
   const own = findFunction(parts, compiler);
   if (own) return userFunction(source, own, scope, inner, compiler, lateral);
   const args = source.args.map((arg) => compiler.expression(arg, inner));
@@ -309,7 +341,12 @@ function tableFunction(
   const frameOf = (around: Parameters<NonNullable<Leaf["rows"]>>[0], run: Run) =>
     lateral ? around : newFrame(0, around, run);
   const flags = { ...(lateral ? { lateral } : {}), ...(fixed ? {} : { correlated: true }) };
-  const builtin = parts.length === 1 ? builtinTableFunction(name, args) : undefined;
+  const builtin =
+    parts.length > 1
+      ? undefined
+      : name.toLowerCase() === "openjson"
+        ? openJson(args, source.withColumns)
+        : builtinTableFunction(name, args);
   if (builtin)
     return rowsLeaf(scope, shown, renamed(builtin.columns, source.columns, shown[0]!), {
       rows: (around, run) => builtin.rows(frameOf(around, run)),

@@ -11,6 +11,7 @@ import { toBinary, toGuid } from "./to-binary.ts";
 import { toBit, toDecimal, toFloat, toInteger, toMoney } from "./to-numbers.ts";
 import { toTemporal } from "./to-temporal.ts";
 import { toText } from "./to-text.ts";
+import { toXml } from "./to-xml.ts";
 import {
   isApproximate,
   isBinary,
@@ -39,6 +40,7 @@ export function converter(from: SqlType, to: SqlType, options: ConversionOptions
       return inner ? inner(variant.value) : variant.value;
     };
   }
+  if (to.id === "xml") return toXml(from, options);
   if (to.id === "bit") return toBit(from);
   if (isInteger(to)) return toInteger(from, to);
   if (isDecimal(to)) return toDecimal(from, to);
