@@ -20,3 +20,8 @@ export function parseName(text: string): string[] {
     at++;
   }
 }
+
+/** `[a]]b]` */
+export function bracketed(name: string): string {
+  return `[${name.replaceAll("]", "]]")}]`;
+}

@@ -3,6 +3,7 @@
  * https://learn.microsoft.com/sql/relational-databases/system-stored-procedures/change-data-capture-stored-procedures-transact-sql
  */
 import { procedure, type RowObject, sendRows } from "../catalog/define.ts";
+import { bracketed } from "../catalog/names.ts";
 import type { Column } from "../engine/database.ts";
 import { lsnToBuffer } from "../engine/database.ts";
 import type { Engine, EngineContext } from "../engine/engine.ts";
@@ -14,6 +15,7 @@ import { disableTable, enableTable } from "./enable-table.ts";
 import { cdcError } from "./errors.ts";
 import type { CaptureInstance } from "./instances.ts";
 import { LEADING_COLUMNS } from "./metadata-tables.ts";
+import { WRAPPERS, wrapperFunctions } from "./wrapper-functions.ts";
 
 type Args = Map<string, Value>;
 
@@ -92,6 +94,16 @@ export function registerCdcProcedures(engine: Engine): void {
     }),
     procedure(
       "sys",
+      "sp_cdc_generate_wrapper_function",
+      `@capture_instance sysname = NULL, @closed_high_end_point bit = 1, @column_list nvarchar(max) = NULL,
+       @update_flag_list nvarchar(max) = NULL`,
+      async (context, args, sink) => {
+        await sendRows(sink, WRAPPERS, generateWrappers(context, args));
+        return 0;
+      },
+    ),
+    procedure(
+      "sys",
       "sp_cdc_cleanup_change_table",
       `@capture_instance sysname, @low_water_mark binary(10), @threshold bigint = 5000,
        @fCleanupFailed bit = 0 OUTPUT`,
@@ -141,7 +153,7 @@ function* describeInstances(context: EngineContext, args: Args): Generator<RowOb
 }
 
 function quoted(names: string[]): string {
-  return names.map((name) => `[${name.replaceAll("]", "]]")}]`).join(", ");
+  return names.map(bracketed).join(", ");
 }
 
 /** Error 22981 where there is no such instance, or no access. */
@@ -210,4 +222,15 @@ function* ddlHistory(context: EngineContext, instance: CaptureInstance): Generat
       ddl_lsn: lsn!,
       ddl_time: time!,
     };
+}
+
+function* generateWrappers(context: EngineContext, args: Args): Generator<RowObject> {
+  const { cdc } = requireEnabled(context);
+  const options = {
+    closedHighEndPoint: flag(args, "@closed_high_end_point") !== false,
+    columnList: text(args, "@column_list"),
+    updateFlagList: text(args, "@update_flag_list"),
+  };
+  const instances = text(args, "@capture_instance") === null ? cdc.instances() : [namedInstance(context, args)];
+  for (const instance of instances) if (mayRead(context, instance)) yield* wrapperFunctions(instance, options);
 }

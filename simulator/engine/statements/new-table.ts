@@ -1,7 +1,6 @@
 /** New tables: where they go, and what their columns and constraints become. */
 
 import type { ColumnDefinition, ObjectName, TableConstraint } from "../../sql/ast.ts";
-import { storedCondition, storedExpression } from "../../sql/stored-text.ts";
 import type { Column, Index } from "../database.ts";
 import { invalidColumn, unsupported } from "../errors.ts";
 import { Compiler } from "../expressions/compiler.ts";
@@ -114,7 +113,7 @@ export function makeColumn(
       type: INT,
       nullable: true,
       computed: {
-        text: storedExpression(definition.computed.expr, definition.computed.text),
+        text: definition.computed.text,
         persisted: definition.computed.persisted,
         definition,
       },
@@ -149,7 +148,7 @@ export function makeColumn(
     const { default: given } = definition;
     column.default = {
       name: given.name ?? systemName("DF", table, name, session),
-      text: storedExpression(given.expr, given.text),
+      text: given.text,
       definition: given,
     };
   }
@@ -232,7 +231,7 @@ export function addConstraint(
       const name = constraint.name ?? systemName("CK", table.name, "", session);
       table.checks.push({
         name,
-        text: storedCondition(constraint.test, constraint.text),
+        text: constraint.text,
         objectId: database.allocateObjectId(),
         constraint,
       });
@@ -271,7 +270,7 @@ export function addConstraint(
       const name = constraint.name ?? systemName("DF", table.name, column.name, session);
       column.default = {
         name,
-        text: storedExpression(constraint.expr, constraint.text),
+        text: constraint.text,
         definition: { name, expr: constraint.expr, text: constraint.text },
       };
       table.schemaVersion++;
