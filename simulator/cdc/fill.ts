@@ -75,10 +75,13 @@ export function fillChangeTable(database: Database, captureInstance: string, fil
   const changeSeries = seriesOfChanges(instance.changeTable, pattern.flat(), numbering);
   const now = engine.now();
   const mappingSeries = seriesOfMapping(database, numbering, fill.commitTimes ?? { from: now, to: now });
+  engine.journal?.begin();
   const seq = engine.versions.nextCommit();
   instance.changeTable.addSeries(changeSeries, seq);
   cdc.tables.lsnTimeMapping.addSeries(mappingSeries, seq);
   database.lsn.advance(lsnFromBuffer(lastLsn));
+  engine.journal?.definitionsChanged();
+  engine.journal?.end();
   return { rows: numbering.rows, transactions: numbering.transactions, firstLsn, lastLsn };
 }
 

@@ -3,7 +3,7 @@
  * them. Where a query's rows come so (query/blocks.ts), the wire can copy bytes that were encoded once for each pattern.
  */
 import type { Row } from "./database.ts";
-import type { Series } from "./series.ts";
+import { Series, type Stretch } from "./series.ts";
 import type { Value } from "./values.ts";
 
 /** A column of the series, by its place there, or a value that all rows of the block have. */
@@ -118,4 +118,21 @@ export function* rowsOfPieces(pieces: Iterable<Row | RowBlock>): Generator<Row> 
     if (piece instanceof RowBlock) yield* piece.rows();
     else yield piece;
   }
+}
+
+/** A stretch of a table of so many columns in one piece; null where its rows have to be had one by one. */
+export function blockOf({ rows, from, to }: Stretch, columns: number, descending: boolean): RowBlock | null {
+  if (descending || !(rows instanceof Series) || !rows.writable) return null;
+  return new RowBlock(rows, from, to, [...Array(columns).keys()]);
+}
+
+export function* piecesOf(stretch: Stretch, columns: number, descending: boolean): Generator<Row | RowBlock> {
+  const block = blockOf(stretch, columns, descending);
+  if (block) yield block;
+  else yield* rowsOf(stretch, descending);
+}
+
+export function* rowsOf({ rows, from, to }: Stretch, descending: boolean): Generator<Row> {
+  if (descending) for (let number = to - 1; number >= from; number--) yield rows.row(number);
+  else for (let number = from; number < to; number++) yield rows.row(number);
 }

@@ -14,10 +14,12 @@
  */
 
 import type { Column, Index, Row, TableSchema } from "./database.ts";
-import { type Cursor, type Item, OrderedPages, type Probe } from "./ordered-pages.ts";
-import { RowBlock, rowsOfPieces } from "./row-block.ts";
-import { type Part, Series, type Stretch } from "./series.ts";
-import { mixedCursor, sortedPart } from "./series-cursor.ts";
+import { type Comparer, probeOf, rowOrder } from "./index-order.ts";
+import { type Cursor, type Item, OrderedPages } from "./ordered-pages.ts";
+import { piecesOf, type RowBlock, rowsOfPieces } from "./row-block.ts";
+import type { Series, Stretch } from "./series.ts";
+import { mixedCursor } from "./series-cursor.ts";
+import { SeriesRows } from "./series-rows.ts";
 import type { Database } from "./storage.ts";
 import type { Transaction } from "./transactions.ts";
 import { compareNullable, comparerOf } from "./types/comparison.ts";
@@ -90,7 +92,7 @@ export interface Found {
 interface StoredIndex {
   definition: Index;
   /** One for each key column, ascending or descending as the index has it. */
-  comparers: ((a: Value, b: Value) => number)[];
+  comparers: Comparer[];
   items: OrderedPages<IndexItem>;
 }
 
@@ -118,10 +120,9 @@ export class Table implements TableSchema {
   /** The highest column_id that was ever given. */
   lastColumnId = 0;
   #nextEntry = 1;
-  #clustered: { definition: Index | null; comparers: ((a: Value, b: Value) => number)[]; entries: OrderedPages<Entry> };
+  #clustered: { definition: Index | null; comparers: Comparer[]; entries: OrderedPages<Entry> };
   #others: StoredIndex[] = [];
-  #parts: Part[] = [];
-  #extractions = 0;
+  readonly #series = new SeriesRows();
 
   constructor(
     database: Database,
@@ -164,9 +165,8 @@ export class Table implements TableSchema {
     const next = this.reader(range, snapshot);
     for (let found = next(); found; found = next()) {
       if ("rows" in found) {
-        const block = this.blockOf(found, range);
-        if (block) yield block;
-        else yield* rowsOf(found, range.descending === true);
+        const descending = range.descending === true;
+        yield* piecesOf(found, this.columns.length, descending);
         continue;
       }
       const row = visible(found.entry, snapshot);
@@ -189,14 +189,14 @@ export class Table implements TableSchema {
    * for (the visible version must have it), null in the clustered one. The object that is given is the same each time.
    */
   cursor(range: Range): () => Found | undefined {
-    if (this.#parts.length > 0) {
+    if (this.hasSeries) {
       if (!this.followedBySeries(range.index))
-        this.#extractWhere(this.#probe(range.index!, this.#stored(range.index!).comparers, range));
+        this.#series.extractWhere(probeOf(range.index!, this.#stored(range.index!).comparers, range), this.#put);
       return this.#mixed(range, null) as () => Found | undefined;
     }
     const { index } = range;
     if (!index || index === this.#clustered.definition) {
-      const probe = this.#probe(this.#clustered.definition, this.#clustered.comparers, range);
+      const probe = probeOf(this.#clustered.definition, this.#clustered.comparers, range);
       const next: Cursor<Entry> = this.#clustered.entries.cursor(probe, range.descending);
       const found: Found = { entry: undefined as unknown as Entry, row: null };
       return () => {
@@ -207,7 +207,7 @@ export class Table implements TableSchema {
       };
     }
     const stored = this.#stored(index);
-    const next = stored.items.cursor(this.#probe(index, stored.comparers, range), range.descending);
+    const next = stored.items.cursor(probeOf(index, stored.comparers, range), range.descending);
     const found: Found = { entry: undefined as unknown as Entry, row: null };
     return () => {
       const item = next();
@@ -220,13 +220,7 @@ export class Table implements TableSchema {
 
   /** As `cursor`, for those who only read: rows of series that the snapshot sees come as stretches. */
   reader(range: Range, snapshot: Snapshot): () => Found | Stretch | undefined {
-    return this.#parts.length > 0 ? this.#mixed(range, snapshot) : this.cursor(range);
-  }
-
-  /** A stretch of a range in one piece; null where its rows have to be had one by one. */
-  blockOf({ rows, from, to }: Stretch, { descending }: Range): RowBlock | null {
-    if (descending || !(rows instanceof Series) || !rows.writable) return null;
-    return new RowBlock(rows, from, to, [...this.columns.keys()]);
+    return this.hasSeries ? this.#mixed(range, snapshot) : this.cursor(range);
   }
 
   /** `snapshot` null: for entries only. */
@@ -236,24 +230,21 @@ export class Table implements TableSchema {
     const { comparers, pages } = clustered
       ? { comparers: this.#clustered.comparers, pages: this.#clustered.entries as OrderedPages<Entry | IndexItem> }
       : { comparers: this.#stored(index!).comparers, pages: this.#stored(index!).items };
-    const probe = this.#probe(index, comparers, range);
+    const probe = probeOf(index, comparers, range);
     const compare = rowOrder(index, comparers);
-    const follows = this.followedBySeries(index);
-    const parts = () => {
-      const seen = snapshot ? this.#parts.filter(({ seq }) => seq <= snapshot.seq || snapshot.dirty) : this.#parts;
-      return follows ? seen : seen.map((part) => sortedPart(part, probe, compare));
-    };
+    const series = this.#series;
+    const follow = series.follow(index);
     const next = mixedCursor(
       {
         pages,
         compare,
         columns: index?.columns.map(({ column }) => column) ?? [],
-        parts,
-        extractions: () => this.#extractions,
+        parts: () => (follow ? series.seen(snapshot) : series.sorted(snapshot, probe, compare)),
+        extractions: () => series.extractions,
       },
       probe,
       range.descending === true,
-      snapshot ? undefined : (part, from, to) => this.#extract(part, from, to),
+      snapshot ? undefined : (part, from, to) => series.extract(part, from, to, this.#put),
     );
     const found: Found = { entry: undefined as unknown as Entry, row: null };
     return () => {
@@ -269,34 +260,6 @@ export class Table implements TableSchema {
     if (a === b) return true;
     const comparers = index === this.#clustered.definition ? this.#clustered.comparers : this.#stored(index).comparers;
     return comparers.every((compare, i) => compare(a[index.columns[i]!.column]!, b[index.columns[i]!.column]!) === 0);
-  }
-
-  #probe(index: Index | null, comparers: ((a: Value, b: Value) => number)[], range: Range): Probe {
-    const { prefix = [], from, to } = range;
-    if (!index || (prefix.length === 0 && !from && !to)) return () => 0;
-    const columns = index.columns.map((column) => column.column);
-    const count = prefix.length;
-    const next = index.columns[count];
-    const descending = next?.descending === true;
-    const low = descending ? to : from;
-    const high = descending ? from : to;
-    const compareNext = comparers[count]!;
-    const column = next?.column ?? 0;
-    return (row) => {
-      for (let i = 0; i < count; i++) {
-        const order = comparers[i]!(row[columns[i]!]!, prefix[i]!);
-        if (order !== 0) return order;
-      }
-      if (low) {
-        const order = compareNext(row[column]!, low.value);
-        if (order < 0 || (order === 0 && !low.inclusive)) return -1;
-      }
-      if (high) {
-        const order = compareNext(row[column]!, high.value);
-        if (order > 0 || (order === 0 && !high.inclusive)) return 1;
-      }
-      return 0;
-    };
   }
 
   #stored(index: Index): StoredIndex {
@@ -359,14 +322,14 @@ export class Table implements TableSchema {
   addSeries(series: Series, seq: number): void {
     if (!series.follows(this.#clustered.definition))
       throw new Error(`the rows are not in the order of ${this.qualifiedName}`);
-    this.#parts.push({ rows: series, from: 0, to: series.length, firstId: this.#nextEntry, seq });
+    this.#series.add(series, this.#nextEntry, seq);
     this.#nextEntry += series.length;
     this.rewrites++;
     this.rowCount += series.length;
   }
 
   get hasSeries(): boolean {
-    return this.#parts.length > 0;
+    return !this.#series.empty;
   }
 
   /** Every committed row with the number of its entry, in no order. */
@@ -376,37 +339,21 @@ export class Table implements TableSchema {
       const row = committedRow(entry);
       if (row) yield [entry.id, row];
     }
-    for (const { rows, from, to, firstId } of this.#parts)
-      for (let number = from; number < to; number++) yield [firstId + number, rows.row(number)];
+    yield* this.#series.all();
   }
 
   /** Whether an index can be read without sorting what the table has of series. */
   followedBySeries(index: Index | null | undefined): boolean {
-    return this.#parts.every(({ rows }) => (rows as Series).follows(index ?? this.#clustered.definition));
+    return this.#series.follow(index ?? this.#clustered.definition);
   }
 
-  /** Makes entries of rows of a part. Gives what is left of it behind them. */
-  #extract(part: Part, from: number, to: number): Part {
-    const before = { ...part, to: from };
-    const behind = { ...part, from: to };
-    this.#parts.splice(this.#parts.indexOf(part), 1, ...[before, behind].filter((rest) => rest.from < rest.to));
-    for (let number = from; number < to; number++) {
-      const entry = new Entry(part.firstId + number, part.rows.row(number));
-      entry.seq = part.seq;
-      this.#clustered.entries.insert(entry);
-      this.index(entry, entry.keyRow);
-    }
-    this.#extractions++;
-    return behind;
-  }
-
-  #extractWhere(probe: Probe): void {
-    for (const part of [...this.#parts]) {
-      let rest = part;
-      for (let number = part.from; number < part.to; number++)
-        if (probe(part.rows.row(number)) === 0) rest = this.#extract(rest, number, number + 1);
-    }
-  }
+  /** A row of a series as an entry. */
+  readonly #put = (id: number, row: Row, seq: number): void => {
+    const entry = new Entry(id, row);
+    entry.seq = seq;
+    this.#clustered.entries.insert(entry);
+    this.index(entry, row);
+  };
 
   // ---------------------------------------------------------------- structure
 
@@ -430,7 +377,7 @@ export class Table implements TableSchema {
    * to every version.
    */
   rebuild(convert?: (row: Row) => Row): void {
-    this.#extractWhere(() => 0);
+    this.#series.extractWhere(() => 0, this.#put);
     const entries: Entry[] = [];
     const next = this.#clustered.entries.cursor(() => 0);
     for (let entry = next(); entry; entry = next()) entries.push(entry);
@@ -470,33 +417,11 @@ export class Table implements TableSchema {
         if (version.row) stored.items.insert({ keyRow: version.row, id: entry.id, entry });
   }
 
-  #comparers(index: Index): ((a: Value, b: Value) => number)[] {
+  #comparers(index: Index): Comparer[] {
     return index.columns.map(({ column, descending }) => {
       const { type } = this.columns[column]!;
       const compare = compareNullable(comparerOf(type, type.collation ?? this.database.collation));
       return descending ? (a, b) => compare(b, a) : compare;
     });
   }
-}
-
-export function* rowsOf({ rows, from, to }: Stretch, descending: boolean): Generator<Row> {
-  if (descending) for (let number = to - 1; number >= from; number--) yield rows.row(number);
-  else for (let number = from; number < to; number++) yield rows.row(number);
-}
-
-function rowOrder(index: Index | null, comparers: ((a: Value, b: Value) => number)[]): (a: Row, b: Row) => number {
-  if (!index) return () => 0;
-  const columns = index.columns.map((column) => column.column);
-  if (columns.length === 1) {
-    const column = columns[0]!;
-    const compare = comparers[0]!;
-    return (a, b) => compare(a[column]!, b[column]!);
-  }
-  return (a, b) => {
-    for (let i = 0; i < columns.length; i++) {
-      const order = comparers[i]!(a[columns[i]!]!, b[columns[i]!]!);
-      if (order !== 0) return order;
-    }
-    return 0;
-  };
 }

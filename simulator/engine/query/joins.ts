@@ -2,10 +2,10 @@
 import type { Row } from "../database.ts";
 import { type Compiled, type Condition, type Frame, newFrame } from "../expressions/compiled.ts";
 import { align } from "../expressions/compiler.ts";
-import { RowBlock } from "../row-block.ts";
+import { blockOf, RowBlock, rowsOf as rowsOfStretch } from "../row-block.ts";
 import { PAUSE, type Run } from "../run.ts";
 import { SqlError } from "../session.ts";
-import { type Entry, type Range, rowsOf as rowsOfStretch, type Table, visible } from "../table.ts";
+import { type Entry, type Range, type Table, visible } from "../table.ts";
 import { type HashKey, hashKeyOf } from "../types/comparison.ts";
 import type { Value } from "../values.ts";
 import type { Access, Conjunct, Leaf, Seek } from "./access.ts";
@@ -134,18 +134,19 @@ function* scan(
   const { slot } = leaf;
   const { run, entries } = frame;
   const snapshot = leaf.dirty ? { ...run.snapshot, dirty: true } : run.snapshot;
+  const descending = range.descending === true;
   const next = entries ? table.cursor(range) : table.reader(range, snapshot);
   const { schemaVersion } = table;
   let count = 0;
   for (let found = next(); found; found = next()) {
     if (table.schemaVersion !== schemaVersion) throw changedMeanwhile(table);
     if ("rows" in found) {
-      const block = blocks ? table.blockOf(found, range) : null;
+      const block = blocks ? blockOf(found, table.columns.length, descending) : null;
       if (block) {
         yield block;
         continue;
       }
-      for (const row of rowsOfStretch(found, range.descending === true)) {
+      for (const row of rowsOfStretch(found, descending)) {
         if ((++count & 127) === 0 && run.due()) yield false;
         if (table.schemaVersion !== schemaVersion) throw changedMeanwhile(table);
         frame.rows[slot] = row;
