@@ -47,6 +47,15 @@ export class DrainingClient {
     return this.#exchange(BATCH, Buffer.concat([headers, text]));
   }
 
+  /** Reads nothing until `resume`. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
   close(): void {
     this.#socket.destroy();
   }

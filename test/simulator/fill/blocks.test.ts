@@ -17,7 +17,7 @@ interface Answer {
   rows: number;
 }
 
-/** What a client gets, of a database's answer in blocks or row by row. */
+/** What a client gets that reads as fast as it is served, of a database's answer in blocks or row by row. */
 async function answer(made: SqlServerSimulator, database: string, sql: string, inBlocks: boolean): Promise<Answer> {
   const payloads: Buffer[] = [];
   const output = new Output({

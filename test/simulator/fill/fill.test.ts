@@ -1,7 +1,10 @@
 /** A change table that was filled in one go is read like one whose rows were captured one by one. */
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
-import type { Fill } from "../../../simulator/index.ts";
+import { type Fill, type SimulatorOptions, SqlServerSimulator } from "../../../simulator/index.ts";
 import { both, ENABLE, FILL, rows, SOURCE, simulator, VALUES } from "./databases.ts";
 
 const QUERIES = [
@@ -136,4 +139,20 @@ test("five million rows, in one transaction or in many, take a moment and little
   assert.ok(after.heapUsed + after.external - before.heapUsed - before.external < 50_000_000);
   const last = "SELECT TOP (1) id, __$command_id FROM cdc.dbo_Goods_CT ORDER BY __$start_lsn DESC";
   assert.deepEqual(await rows(made, "Filled", last), [[4, 1]]);
+});
+
+test("a data file keeps filled rows", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "fill-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const options: SimulatorOptions = { databases: ["Filled"], captureInterval: "immediate", file: join(folder, "data") };
+  const first = await SqlServerSimulator.start(options);
+  await first.query(SOURCE + VALUES + ENABLE);
+  await first.fillChangeTable("Filled", "dbo_Goods", { changes: 50, changesPerTransaction: 8 });
+  await first.query("DELETE FROM cdc.dbo_Goods_CT WHERE id = 3; INSERT INTO dbo.Goods (id) VALUES (5)");
+  const tables = ["cdc.dbo_Goods_CT", "cdc.lsn_time_mapping"].map((table) => `SELECT * FROM ${table}`);
+  const before = await Promise.all(tables.map((sql) => rows(first, "Filled", sql)));
+  await first.close();
+  const second = await SqlServerSimulator.start(options);
+  t.after(() => second.close());
+  assert.deepEqual(await Promise.all(tables.map((sql) => rows(second, "Filled", sql))), before);
 });
