@@ -22,6 +22,7 @@ function blocks(language: string, heading: string): string[] {
 const EXAMPLES: [heading: string, prints: string][] = [
   ["In a test", "[ [ 2, 1, 'Diana' ] ]\n"],
   ["Capture and time", "1\n1\n"],
+  ["Change tables of millions of rows", "6666667 50000\n"],
   ["Faults", ""],
 ];
 for (const [heading, prints] of EXAMPLES)

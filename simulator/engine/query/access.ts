@@ -171,7 +171,8 @@ export function chooseAccess(leaf: Leaf, conjuncts: Conjunct[], bound: Set<numbe
   return best;
 }
 
-function uniqueForAll(index: Index): boolean {
+/** No two rows have the same key. */
+export function uniqueForAll(index: Index): boolean {
   return index.unique && !index.filter;
 }
 

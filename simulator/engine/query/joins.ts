@@ -8,7 +8,7 @@ import { SqlError } from "../session.ts";
 import { type Entry, type Range, type Table, visible } from "../table.ts";
 import { type HashKey, hashKeyOf } from "../types/comparison.ts";
 import type { Value } from "../values.ts";
-import type { Access, Conjunct, Leaf, Seek } from "./access.ts";
+import { type Access, type Conjunct, type Leaf, type Seek, uniqueForAll } from "./access.ts";
 
 export interface Step {
   open(frame: Frame): Iterable<boolean>;
@@ -38,7 +38,14 @@ export function* runSteps(steps: Step[], at: number, frame: Frame): Generator<bo
 export function open(leaf: Leaf, access: Access, local: Condition[]): (frame: Frame) => Iterable<boolean> {
   if (access.hash.length > 0 && access.index === undefined) return hashed(leaf, access.hash, local);
   const { index, equal } = access;
-  if (leaf.table && !leaf.dirty && !leaf.readPast && index?.unique && equal.length === index.columns.length)
+  if (
+    leaf.table &&
+    !leaf.dirty &&
+    !leaf.readPast &&
+    index &&
+    equal.length === index.columns.length &&
+    uniqueForAll(index)
+  )
     return (frame) => lookUp(leaf, leaf.table!, access, frame);
   if (leaf.table) return (frame) => scan(leaf, leaf.table!, frame, rangeOf(access, frame), false) as Iterable<boolean>;
   const { slot } = leaf;
