@@ -3,6 +3,7 @@
  * https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-indexes-transact-sql and its neighbours
  */
 
+import type { Enforcement } from "../engine/database.ts";
 import type { Engine, EngineContext } from "../engine/engine.ts";
 import type { Table } from "../engine/table.ts";
 import type { ReferentialAction } from "../sql/ast.ts";
@@ -117,6 +118,10 @@ function* partitionRows(context: EngineContext): Generator<RowObject> {
   }
 }
 
+function enforcement({ disabled, notTrusted }: Enforcement): RowObject {
+  return { is_disabled: disabled === true, is_not_trusted: notTrusted === true };
+}
+
 const ACTIONS: ReferentialAction[] = ["no action", "cascade", "set null", "set default"];
 
 function actionText(action: ReferentialAction = "no action"): string {
@@ -171,13 +176,16 @@ export function registerConstraintViews(engine: Engine): void {
       `${OBJECT}, is_disabled bit!, is_not_for_replication bit!, is_not_trusted bit!, parent_column_id int!,
        definition nvarchar(max), uses_database_collation bit, is_system_named bit!`,
       function* (context) {
-        for (const { object, table } of constraints(context, ["C "]))
+        for (const { object, table } of constraints(context, ["C "])) {
+          const check = table.checks.find((one) => one.objectId === object.objectId)!;
           yield {
             ...objectRow(context, object),
-            definition: table.checks.find((check) => check.objectId === object.objectId)!.text,
+            ...enforcement(check),
+            definition: check.text,
             uses_database_collation: true,
             is_system_named: /^CK__/.test(object.name),
           };
+        }
       },
     ),
     view(
@@ -191,6 +199,7 @@ export function registerConstraintViews(engine: Engine): void {
           const key = foreignKey(context, table, object.objectId);
           yield {
             ...objectRow(context, object),
+            ...enforcement(table.foreignKeys.find((one) => one.objectId === object.objectId)!),
             referenced_object_id: key?.referenced.objectId ?? null,
             key_index_id: key?.referenced.indexes.find((index) => index.unique)?.indexId ?? null,
             delete_referential_action: ACTIONS.indexOf(key?.onDelete ?? "no action"),

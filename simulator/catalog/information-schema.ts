@@ -159,6 +159,13 @@ export function registerInformationSchema(engine: Engine): void {
     ),
     view(
       schema,
+      "CONSTRAINT_TABLE_USAGE",
+      `TABLE_CATALOG nvarchar(128), TABLE_SCHEMA nvarchar(128), TABLE_NAME sysname!, CONSTRAINT_CATALOG nvarchar(128),
+       CONSTRAINT_SCHEMA nvarchar(128), CONSTRAINT_NAME sysname!`,
+      constraintRows,
+    ),
+    view(
+      schema,
       "REFERENTIAL_CONSTRAINTS",
       `CONSTRAINT_CATALOG nvarchar(128), CONSTRAINT_SCHEMA nvarchar(128), CONSTRAINT_NAME sysname!,
        UNIQUE_CONSTRAINT_CATALOG nvarchar(128), UNIQUE_CONSTRAINT_SCHEMA nvarchar(128), UNIQUE_CONSTRAINT_NAME sysname,

@@ -1,12 +1,13 @@
 /** Procedures about the server, its sessions and options, as tools and people call them. */
 import { toDatetime } from "../cdc/server-time.ts";
+import type { Index } from "../engine/database.ts";
 import type { Engine, EngineContext } from "../engine/engine.ts";
-import { SqlError } from "../engine/session.ts";
+import { type ResultSink, SqlError } from "../engine/session.ts";
 import type { Value } from "../engine/values.ts";
 import { configurations, configure } from "./databases.ts";
 import { procedure, type RowObject, sendRows } from "./define.ts";
 import { objectByName } from "./functions.ts";
-import { TYPE_NAMES } from "./objects.ts";
+import { type CatalogObject, TYPE_NAMES } from "./objects.ts";
 import { maxLength, precisionOf, scaleOf, typeName } from "./system-types.ts";
 
 type Args = Map<string, Value>;
@@ -89,14 +90,7 @@ async function help(context: EngineContext, args: Args, sink: Parameters<typeof 
   const name = args.get("@objname");
   if (name === null || name === undefined)
     throw new SqlError(40510, "The simulator does not support sp_help without an object's name.");
-  const object = objectByName(context, String(name));
-  if (!object)
-    throw new SqlError(
-      15009,
-      `The object '${String(name)}' does not exist in database '${context.database.name}' or is invalid for this operation.`,
-      16,
-      1,
-    );
+  const object = namedObject(context, String(name));
   await sendRows(sink, "Name sysname, Owner sysname, Type nvarchar(31), Created_datetime datetime", [
     {
       Name: object.name,
@@ -119,6 +113,46 @@ async function help(context: EngineContext, args: Args, sink: Parameters<typeof 
       Prec: String(precisionOf(column.type) || "").padEnd(5),
       Scale: String(precisionOf(column.type) ? scaleOf(column.type) : "").padEnd(5),
       Nullable: column.nullable ? "yes" : "no",
+    })),
+  );
+  return 0;
+}
+
+function namedObject(context: EngineContext, name: string): CatalogObject {
+  const object = objectByName(context, name);
+  if (object) return object;
+  throw new SqlError(
+    15009,
+    `The object '${name}' does not exist in database '${context.database.name}' or is invalid for this operation.`,
+    16,
+    1,
+  );
+}
+
+/** https://learn.microsoft.com/sql/relational-databases/system-stored-procedures/sp-helpindex-transact-sql */
+async function helpIndex(context: EngineContext, args: Args, sink: ResultSink): Promise<number> {
+  const name = String(args.get("@objname"));
+  const table = context.database.tables.get(namedObject(context, name).objectId);
+  const indexes = [...(table?.indexes ?? [])].sort((a, b) => (a.name.toLowerCase() < b.name.toLowerCase() ? -1 : 1));
+  if (indexes.length === 0) {
+    const message = `The object '${name}' does not have any indexes, or you do not have permissions.`;
+    sink.message({ number: 15472, severity: 0, state: 1, message, line: 0 });
+    return 0;
+  }
+  const description = (index: Index) => [
+    index.clustered ? "clustered" : "nonclustered",
+    ...(index.unique ? ["unique"] : []),
+    ...(index.primaryKey ? ["primary key"] : index.uniqueConstraint ? ["unique key"] : []),
+  ];
+  await sendRows(
+    sink,
+    "index_name sysname!, index_description varchar(210), index_keys nvarchar(2126)",
+    indexes.map((index) => ({
+      index_name: index.name,
+      index_description: `${description(index).join(", ")} located on PRIMARY`,
+      index_keys: index.columns
+        .map(({ column, descending }) => `${table!.columns[column]!.name}${descending ? "(-)" : ""}`)
+        .join(", "),
     })),
   );
   return 0;
@@ -190,6 +224,7 @@ export function registerServerProcedures(engine: Engine): void {
       return 0;
     }),
     procedure("sys", "sp_help", "@objname nvarchar(776) = NULL", help),
+    procedure("sys", "sp_helpindex", "@objname nvarchar(776)", helpIndex),
     procedure("sys", "sp_configure", "@configname varchar(35) = NULL, @configvalue int = NULL", spConfigure),
   ];
   for (const definition of procedures) engine.registerProcedure(definition);

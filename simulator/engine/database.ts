@@ -42,6 +42,12 @@ export interface Index {
   constraintObjectId?: number;
 }
 
+/** Whether a CHECK or FOREIGN KEY constraint is looked at, and whether the rows that are there all satisfy it. */
+export interface Enforcement {
+  disabled?: boolean;
+  notTrusted?: boolean;
+}
+
 /** What is common to tables of users, of cdc and of sys that hold rows. */
 export interface TableSchema {
   objectId: number;
@@ -50,8 +56,8 @@ export interface TableSchema {
   createDate: Date;
   columns: Column[];
   indexes: Index[];
-  checks: { name: string; text: string; objectId: number; constraint: TableConstraint }[];
-  foreignKeys: { name: string; objectId: number; constraint: TableConstraint }[];
+  checks: ({ name: string; text: string; objectId: number; constraint: TableConstraint } & Enforcement)[];
+  foreignKeys: ({ name: string; objectId: number; constraint: TableConstraint } & Enforcement)[];
   /** Made by CDC or the system: sys.tables.is_ms_shipped. */
   msShipped: boolean;
   trackedByCdc: boolean;

@@ -443,11 +443,14 @@ export interface IndexFilter {
 export type ReferentialAction = "no action" | "cascade" | "set null" | "set default";
 
 export type AlterTableAction =
-  | { kind: "add"; columns: ColumnDefinition[]; constraints: TableConstraint[] }
+  /** `unchecked`: WITH NOCHECK, present rows are not held against new constraints. */
+  | { kind: "add"; columns: ColumnDefinition[]; constraints: TableConstraint[]; unchecked?: boolean }
+  /** CHECK and NOCHECK CONSTRAINT; `verified`: WITH CHECK, present rows are held against them. No names: ALL. */
+  | { kind: "enforce"; enabled: boolean; verified: boolean; names: string[] }
   | { kind: "drop"; columns: string[]; constraints: string[]; ifExists: boolean }
   | { kind: "alter_column"; column: string; type: TypeName; nullable?: boolean }
   | { kind: "alter_column_masking"; column: string; mask?: string }
-  /** SWITCH PARTITION, ENABLE CHANGE_TRACKING, CHECK CONSTRAINT …: raw. */
+  /** SWITCH PARTITION, ENABLE CHANGE_TRACKING …: raw. */
   | { kind: "other"; text: string };
 
 export type FunctionReturns =

@@ -210,16 +210,22 @@ function alterTable(p: TokenReader, line: number): Statement {
 /** https://learn.microsoft.com/sql/t-sql/statements/alter-table-transact-sql */
 function alterTableAction(p: TokenReader, start: number): AlterTableAction {
   const first = p.token;
-  // WITH NOCHECK only says whether present rows are held against a new constraint.
-  if (p.at("WITH") && (p.peek().key === "CHECK" || p.peek().key === "NOCHECK") && p.peek(2).key === "ADD") {
-    p.seek(p.pos + 2);
-  }
-  if (p.at("ADD") && p.peek().key !== "PERIOD") {
+  const checking = p.at("WITH") && (p.peek().key === "CHECK" || p.peek().key === "NOCHECK") ? p.peek().key : undefined;
+  const verb = checking === undefined ? p.token.key : p.peek(2).key;
+  if (verb === "ADD" && p.peek().key !== "PERIOD") {
+    if (checking !== undefined) p.seek(p.pos + 2);
     p.advance();
     const elements: TableElements = { columns: [], constraints: [] };
     do tableElement(p, elements);
     while (p.accept(","));
-    return { kind: "add", ...elements };
+    return { kind: "add", ...elements, ...(checking === "NOCHECK" ? { unchecked: true } : {}) };
+  }
+  if (verb === "CHECK" || verb === "NOCHECK") {
+    if (checking !== undefined) p.seek(p.pos + 2);
+    p.advance();
+    p.expect("CONSTRAINT");
+    const names = p.accept("ALL") ? [] : p.list(() => p.identifier());
+    return { kind: "enforce", enabled: verb === "CHECK", verified: checking === "CHECK", names };
   }
   if (p.at("DROP") && p.peek().key !== "PERIOD") {
     p.advance();

@@ -21,7 +21,7 @@ export function isReferenced(table: Table): boolean {
   return [...table.database.tables.values()].some((other) => other !== table && other.foreignKeys.some(names));
 }
 
-function referencedTable(table: Table, key: ForeignKey): Table | undefined {
+export function referencedTable(table: Table, key: ForeignKey): Table | undefined {
   const { references } = constraintOf(key);
   const { parts } = references;
   return table.database.findTable(
@@ -40,7 +40,7 @@ function referencedColumns(parent: Table, key: ForeignKey): number[] {
 export function checkReferences(table: Table, transaction: Transaction, { written }: Changed): void {
   for (const key of table.foreignKeys) {
     const parent = referencedTable(table, key);
-    if (!parent) continue;
+    if (!parent || key.disabled) continue;
     const columns = constraintOf(key).columns.map((name) => table.columnIndex(name));
     const wanted = referencedColumns(parent, key);
     for (const { before, after } of written) {
@@ -52,12 +52,25 @@ export function checkReferences(table: Table, transaction: Transaction, { writte
   }
 }
 
+/** All rows that a child table has, when a key is added or enabled again. The parent is locked. */
+export function checkPresentRows(table: Table, key: ForeignKey, transaction: Transaction): void {
+  const parent = referencedTable(table, key);
+  if (!parent) return;
+  const columns = constraintOf(key).columns.map((name) => table.columnIndex(name));
+  const wanted = referencedColumns(parent, key);
+  for (const row of table.rows({ seq: Number.MAX_SAFE_INTEGER, transaction })) {
+    const values = columns.map((column) => row[column]!);
+    if (values.every((value) => value !== null) && !exists(parent, wanted, values, transaction))
+      throw conflict("FOREIGN KEY", key, parent, wanted, "ALTER TABLE");
+  }
+}
+
 /** Rows that are gone from a parent table, or have another key now, had no children. */
 export function checkReferenced(table: Table, transaction: Transaction, { written, deleted }: Changed): void {
   if (deleted.length === 0 && written.every(({ before }) => before === null)) return;
   for (const child of table.database.tables.values())
     for (const key of child.foreignKeys) {
-      if (referencedTable(child, key) !== table) continue;
+      if (key.disabled || referencedTable(child, key) !== table) continue;
       const wanted = referencedColumns(table, key);
       const columns = constraintOf(key).columns.map((name) => child.columnIndex(name));
       const check = (row: Row, statement: string) => {

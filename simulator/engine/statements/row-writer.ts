@@ -40,8 +40,9 @@ export class RowWriter {
           index,
           value: cast(compiler.expression(computed.definition.computed!.expr, scope), type),
         });
-    for (const { name, constraint } of table.checks)
-      if (constraint.kind === "check") this.#checks.push({ name, test: compiler.condition(constraint.test, scope) });
+    for (const { name, constraint, disabled } of table.checks)
+      if (constraint.kind === "check" && !disabled)
+        this.#checks.push({ name, test: compiler.condition(constraint.test, scope) });
     this.#rowVersion = table.columns.findIndex((column) => column.type.id === "timestamp");
     this.#required = table.columns.flatMap((column, i) => (column.nullable || column.computed ? [] : [i]));
   }

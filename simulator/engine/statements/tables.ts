@@ -3,9 +3,6 @@ import type { ColumnDefinition, TableConstraint } from "../../sql/ast.ts";
 import type { Column, Row } from "../database.ts";
 import { unsupported } from "../errors.ts";
 import { newFrame } from "../expressions/compiled.ts";
-import { Compiler } from "../expressions/compiler.ts";
-import { Scope, sourceColumn } from "../expressions/scope.ts";
-import { Activation } from "../run.ts";
 import { SqlError } from "../session.ts";
 import type { TableChange } from "../storage.ts";
 import type { Table } from "../table.ts";
@@ -15,6 +12,7 @@ import { isBinary, isText } from "../types/types.ts";
 import { declaredType, userTypeOf } from "../types/user-types.ts";
 import type { Value } from "../values.ts";
 import { inTransaction, type Kind } from "./changes.ts";
+import { distrust, enforce, parentsToRead, verify } from "./enforcement.ts";
 import type { Executor } from "./executor.ts";
 import { refuseDuplicates } from "./indexes.ts";
 import { addConstraint, makeColumn, makeTable, primaryKeyColumns, typeComputed } from "./new-table.ts";
@@ -102,6 +100,7 @@ export async function alterTable(executor: Executor, statement: Kind<"alter_tabl
     const table = ownTable(executor, statement.name.parts);
     await session.lock(table, transaction, "X", executor.signal);
     for (const hook of table.database.hooks.beforeAlterTable) hook(table, session);
+    for (const parent of parentsToRead(table, action)) await session.lock(parent, transaction, "S", executor.signal);
     const undo = remember(table);
     transaction.onRollback(undo);
     const changes = alter(executor, table, action, transaction);
@@ -156,6 +155,9 @@ function alter(
       table.schemaVersion++;
       return [{ kind: "alter", before, after }];
     }
+    case "enforce":
+      enforce(executor, table, action, transaction);
+      return [{ kind: "other" }];
     case "other":
       throw unsupported(`ALTER TABLE ${action.text}`);
   }
@@ -187,7 +189,7 @@ function rewrite(table: Table, transaction: Transaction, convert: (row: Row) => 
 function add(
   executor: Executor,
   table: Table,
-  action: { columns: ColumnDefinition[]; constraints: TableConstraint[] },
+  action: { columns: ColumnDefinition[]; constraints: TableConstraint[]; unchecked?: boolean },
   transaction: Transaction,
 ): TableChange["change"][] {
   const { session } = executor;
@@ -215,9 +217,11 @@ function add(
     ...action.constraints,
   ];
   for (const constraint of all) {
-    const { index } = addConstraint(table, constraint, session);
+    const { name, index } = addConstraint(table, constraint, session);
     if (index?.unique) refuseDuplicates(executor, table, index);
-    if (constraint.kind === "check") refuseViolations(executor, table, constraint);
+    if (constraint.kind !== "check" && constraint.kind !== "foreign_key") continue;
+    if (action.unchecked) distrust(table, name);
+    else verify(executor, table, name, transaction);
   }
   if (changes.length === 0) changes.push({ kind: "other" });
   return changes;
@@ -261,26 +265,6 @@ function fill(
       writer.compute(made, run);
       return made;
     });
-  });
-}
-
-function refuseViolations(executor: Executor, table: Table, constraint: TableConstraint & { kind: "check" }): void {
-  const { session } = executor;
-  const scope = new Scope(null);
-  scope.add({ slot: scope.slots++, parts: [table.schema, table.name], columns: table.columns.map(sourceColumn) });
-  const test = new Compiler(session, new Activation(null, "check"), table.database).condition(constraint.test, scope);
-  executor.evaluating((run) => {
-    const frame = newFrame(1, null, run);
-    for (const row of table.rows({ ...run.snapshot, transaction: session.currentTransaction })) {
-      frame.rows[0] = row;
-      if (test(frame) === false)
-        throw new SqlError(
-          547,
-          `The ALTER TABLE statement conflicted with the CHECK constraint "${constraint.name ?? ""}". The conflict occurred in database "${table.database.name}", table "${table.qualifiedName}".`,
-          16,
-          0,
-        );
-    }
   });
 }
 

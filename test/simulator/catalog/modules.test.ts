@@ -77,3 +77,24 @@ test("system views are in sys.system_views", async () => {
     [["databases"], ["dm_exec_sessions"]],
   );
 });
+
+test("sp_helpindex tells a table's indexes in words, and says where there are none", async () => {
+  await simulator.query(
+    "CREATE TABLE t (a int PRIMARY KEY, b int, c int CONSTRAINT uq UNIQUE); CREATE INDEX ix ON t (b DESC, a)",
+  );
+  const described = await rows("EXEC sys.sp_helpindex @objname = N'[t]'");
+  assert.deepEqual(
+    described.map(([, description, keys]) => [description, keys]),
+    [
+      ["nonclustered located on PRIMARY", "b(-), a"],
+      ["clustered, unique, primary key located on PRIMARY", "a"],
+      ["nonclustered, unique, unique key located on PRIMARY", "c"],
+    ],
+  );
+  await simulator.query("CREATE TABLE heap (a int)");
+  const { messages } = await simulator.query("EXEC sp_helpindex heap");
+  assert.deepEqual(
+    messages.map(({ number }) => number),
+    [15472],
+  );
+});

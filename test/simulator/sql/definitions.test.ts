@@ -144,6 +144,7 @@ test("ALTER TABLE: add, drop, alter a column, mask it; the rest stays text", () 
         { kind: "primary_key", name: "pk", clustered: false, columns: [{ name: "a", descending: false }] },
         { kind: "default", name: "df", expr: string("x"), text: "('x')", column: "c" },
       ],
+      unchecked: true,
     },
     { kind: "drop", columns: ["a", "b"], constraints: ["x", "y"], ifExists: true },
     {
