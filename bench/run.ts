@@ -2,6 +2,7 @@
 const BENCHMARKS: Record<string, () => Promise<{ run(args: string[]): Promise<void> }>> = {
   simulator: () => import("./simulator.ts"),
   reader: () => import("./reader.ts"),
+  pipeline: () => import("./pipeline.ts"),
 };
 
 const [name, ...args] = process.argv.slice(2);
