@@ -14,8 +14,8 @@ import { type SqlServerHost, type SqlServerTarget, toTediousConfig } from "./con
 import { fullError } from "./full-error.ts";
 import { sourceError } from "./source-errors.ts";
 import { MalformedResponse } from "./wire/malformed.ts";
-import { PacketStream } from "./wire/packets.ts";
-import { ResponseReader, type RowHandler } from "./wire/response.ts";
+import type { RowHandler } from "./wire/response.ts";
+import { StreamedResponse } from "./wire/streamed-response.ts";
 import { bytesReceived, tapResponse } from "./wire/tedious.ts";
 
 export type Parameter = { name: string } & (
@@ -272,40 +272,6 @@ function execute(
   connection.execSql(request);
   if (options.stream !== undefined) tap(options.stream);
   return promise;
-}
-
-/** Reads a response from its bytes, one row set of it by its handler. */
-class StreamedResponse {
-  readonly sets: ResultSet[];
-  readonly #reader: ResponseReader;
-  readonly #packets: PacketStream;
-  readonly #rows: RowHandler;
-  readonly #onEnough: () => void;
-  #told = false;
-
-  constructor({ set, rows }: { set: number; rows: RowHandler }, onEnough: () => void) {
-    this.#reader = new ResponseReader(set, rows);
-    this.#packets = new PacketStream((bytes, from, to) => this.#reader.append(bytes, from, to));
-    this.#rows = rows;
-    this.#onEnough = onEnough;
-    this.sets = this.#reader.sets;
-  }
-
-  push(chunk: Buffer): number {
-    const end = this.#packets.push(chunk);
-    this.#reader.read();
-    // A response that was called off may end anywhere.
-    if (end >= 0 && !this.#told) this.#reader.finish();
-    if (end < 0 && this.#rows.enough && !this.#told) {
-      this.#told = true;
-      this.#onEnough();
-    }
-    return end;
-  }
-
-  get tokens(): Buffer {
-    return this.#reader.tokens;
-  }
 }
 
 /**
