@@ -24,8 +24,18 @@ export function checkTime(column: string, units: number, scale: number): number 
 }
 
 /** MS-TDS 2.2.5.5.1.8: 14 hours at most. */
-export function checkOffset(column: string, minutes: number): void {
+export function checkOffset(column: string, minutes: number): number {
   if (minutes < -840 || minutes > 840) throw impossible(column, "an offset of at most 14 hours");
+  return minutes;
+}
+
+/** Days and time are of UTC, and both they and the local ones are in the years 1 to 9999. */
+export function checkLocal(column: string, days: number, units: number, scale: number, minutes: number): void {
+  checkOffset(column, minutes);
+  if (days !== 0 && days !== LAST_DAY) return;
+  const second = days * 86_400 + Math.floor(units / POWERS_OF_TEN[scale]!) + minutes * 60;
+  if (second < 0 || second >= (LAST_DAY + 1) * 86_400)
+    throw impossible(column, "a local day from 0001-01-01 to 9999-12-31");
 }
 
 /** From 1753-01-01 to 9999-12-31. */

@@ -7,6 +7,7 @@ import { rowKey } from "../../../change/ordering-key.ts";
 import type { Position } from "../../../change/position.ts";
 import type { ResultSet, RowHandler } from "../wire/response.ts";
 import type { WireColumn } from "../wire/types.ts";
+import { checkOffset } from "./bounds.ts";
 import type { BufferPool } from "./buffer-pool.ts";
 import type { CompiledRows } from "./compiled-rows.ts";
 import type { RowCode } from "./row-code.ts";
@@ -55,7 +56,8 @@ export class ChangeRows implements RowHandler {
   }
 
   begin(columns: readonly WireColumn[], answered: readonly ResultSet[]): void {
-    this.#sink.clockOffset = (answered[0]?.rows[0]?.[this.#clockColumn] as number | undefined) ?? 0;
+    const clockOffset = answered[0]?.rows[0]?.[this.#clockColumn] as number | null | undefined;
+    this.#sink.clockOffset = checkOffset("of the server's clock", clockOffset ?? 0);
     this.#code = this.#compiled.codeFor(columns);
   }
 

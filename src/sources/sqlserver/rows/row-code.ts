@@ -10,6 +10,7 @@
 import type { RowTemplate } from "../../../change/formats/row-template.ts";
 import type { ValueOptions } from "../../../change/values.ts";
 import { TYPE, type WireColumn } from "../wire/types.ts";
+import { impossible } from "./bounds.ts";
 import { runtime } from "./row-runtime.ts";
 import type { RowSink } from "./row-sink.ts";
 import { type ValueCode, valueCode } from "./value-code.ts";
@@ -60,7 +61,11 @@ export interface RowCode {
 /** What stands in place of a masked value. */
 export const MASKED = '"****"';
 
+/** Throws ImpossibleValue where the columns are not those of the plan. */
 export function compileRow(plan: RowPlan, columns: readonly WireColumn[]): RowCode {
+  const wanted = plan.fields.length + Object.values(plan.leading).filter((index) => index >= 0).length;
+  if (columns.length !== wanted)
+    throw impossible(columns.at(-1)!.name, `the last of ${wanted} columns instead of ${columns.length}`);
   const constants = new Constants();
   const row = new Writer(plan, columns, constants, false).function("row");
   const nbcRow = new Writer(plan, columns, constants, true).function("nbcRow");
@@ -169,7 +174,7 @@ return p;
         break;
       case leading.offset:
         this.#integer(index, column, "offset", "0");
-        this.#add("sink.setTime(days, ticks, offset);");
+        this.#add(`sink.setTime(days, ticks, checkOffset(${JSON.stringify(name)}, offset));`);
         break;
       case leading.commitTime:
         this.#commitTime(index, column);
@@ -188,7 +193,8 @@ return p;
   }
 
   #bytes10(index: number, column: WireColumn, name: string): void {
-    if (column.type !== TYPE.bigbinary && column.type !== TYPE.bigvarbinary) throw wrongType(column, "binary(10)");
+    if ((column.type !== TYPE.bigbinary && column.type !== TYPE.bigvarbinary) || column.size < 10)
+      throw wrongType(column, "binary(10)");
     this.#required(index, column);
     this.#add(`if (p + 12 > end) return -1;
 if (sv.getUint16(p, true) !== 10) throw impossible(${JSON.stringify(column.name)}, "10 bytes");
@@ -240,7 +246,9 @@ checkDateTime(${JSON.stringify(name)}, days, ticks);`);
     if (this.#nbc) this.#add(`if (!(${this.#isNull(index)})) {`);
     this.#add(`if (p + 2 > end) return -1;
 n = sv.getUint16(p, true); p += 2;
-if (n !== 65535) { if (p + n > end) return -1; maskAt = p; maskLength = n; p += n; }`);
+if (n !== 65535) {
+if (n > ${column.size}) throw impossible(${JSON.stringify(column.name)}, "at most ${column.size} bytes");
+if (p + n > end) return -1; maskAt = p; maskLength = n; p += n; }`);
     if (this.#nbc) this.#add("}");
   }
 
@@ -261,7 +269,7 @@ if (n !== 65535) { if (p + n > end) return -1; maskAt = p; maskLength = n; p += 
 
   #value(index: number, column: WireColumn, field: RowField): void {
     const code = valueCode(column, this.#plan.values, this.#constants);
-    this.#room += Math.max(labelOf(field).length + 4, code.room + labelOf(field).length);
+    this.#room += labelOf(field).length + Math.max(MASKED.length, code.room);
     if (this.#nbc) this.#add(`if (${this.#isNull(index)}) {\n${this.#null(field)}\n} else {`);
     this.#add(code.open);
     if (code.isNull !== null) this.#add(`if (${code.isNull}) {\n${this.#null(field)}\n} else {`);
@@ -351,7 +359,7 @@ function labelOf(field: RowField): Buffer {
 }
 
 function wrongType(column: WireColumn, wanted: string): Error {
-  return new Error(`The result's column ${column.name} has type 0x${column.type.toString(16)}; expected ${wanted}.`);
+  return impossible(column.name, `${wanted} instead of the type 0x${column.type.toString(16)}`);
 }
 
 function byOperation(one: string, two: string, four: string): string {

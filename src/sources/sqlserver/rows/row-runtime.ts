@@ -1,6 +1,15 @@
 /** What generated row code calls. */
 import { singleText } from "../../../change/values.ts";
-import { checkDateTime, checkDays, checkMinutes, checkOffset, checkTime, finite, impossible } from "./bounds.ts";
+import {
+  checkDateTime,
+  checkDays,
+  checkLocal,
+  checkMinutes,
+  checkOffset,
+  checkTime,
+  finite,
+  impossible,
+} from "./bounds.ts";
 import { writeBase64, writeGuid, writeHex, writeLsn, writeLsnParts } from "./bytes.ts";
 import { writeAscii, writeDecimal, writeFloat, writeInt, writeInt64, writeMoney } from "./numbers.ts";
 import { writeSingleByte, writeString, writeUtf8, writeUtf16 } from "./text.ts";
@@ -28,6 +37,7 @@ export const runtime = {
   finite,
   checkDays,
   checkTime,
+  checkLocal,
   checkOffset,
   checkDateTime,
   checkMinutes,

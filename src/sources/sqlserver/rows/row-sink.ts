@@ -2,7 +2,7 @@
  * What generated row code writes into: a growing buffer of encoded changes, and what it tells of the row that it read last.
  * The buffer is used again for the next batch once nobody needs what it holds.
  */
-import { writeDate, writeTime } from "./times.ts";
+import { LAST_DAY, writeDate, writeTime } from "./times.ts";
 
 /** Bytes of a value that no value of its column can have. */
 export class ImpossibleValue extends Error {
@@ -97,6 +97,7 @@ export class RowSink {
     const local = Math.floor((ticks * 10 + 1) / 3);
     const whole = days * DAY_MS + local - offset * 60_000;
     const day = Math.floor(whole / DAY_MS);
+    if (day > LAST_DAY - DAYS_TO_1900) throw new ImpossibleValue("of the commit time", "a day up to 9999-12-31, UTC");
     const time = this.#time;
     time[0] = 0x22;
     writeDate(time, 1, day + DAYS_TO_1900);

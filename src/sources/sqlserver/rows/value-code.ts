@@ -164,8 +164,8 @@ o = writeDateTime2(d, o, sv, p, ${scale});`,
       );
     case TYPE.datetimeoffset:
       return string(
-        `checkTime(${label(column)}, readTime(sv, p, ${scale}), ${scale}); checkDays(${label(column)}, readDays(sv, p + ${size - 5}));
-checkOffset(${label(column)}, sv.getInt16(p + ${size - 2}, true));
+        `checkLocal(${label(column)}, checkDays(${label(column)}, readDays(sv, p + ${size - 5})),
+checkTime(${label(column)}, readTime(sv, p, ${scale}), ${scale}), ${scale}, sv.getInt16(p + ${size - 2}, true));
 o = writeDateTimeOffset(d, o, sv, p, ${scale});`,
         33,
       );
@@ -235,7 +235,7 @@ function text(column: WireColumn, growth: number, write: string, more = 0): Cont
 }
 
 function codePageCode(column: WireColumn, constants: Constants): string {
-  const codePage = codePageOf(column.collation!);
+  const codePage = codePageOf(column.collation!, column.name);
   if (codePage === UTF8) return "o = writeUtf8(d, dv, o, s, sv, p, p + n);";
   const table = singleByteTable(codePage);
   if (table) return `o = writeSingleByte(d, dv, o, s, sv, p, p + n, ${constants.add(table)});`;

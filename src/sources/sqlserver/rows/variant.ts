@@ -4,8 +4,8 @@
  */
 import { singleText, type ValueOptions } from "../../../change/values.ts";
 import { codePageOf } from "../wire/collation.ts";
-import { TYPE } from "../wire/types.ts";
-import { checkDateTime, checkDays, checkMinutes, checkOffset, checkTime, finite, impossible } from "./bounds.ts";
+import { isDecimal, TYPE } from "../wire/types.ts";
+import { checkDateTime, checkDays, checkLocal, checkMinutes, checkTime, finite, impossible } from "./bounds.ts";
 import { writeBase64, writeGuid, writeHex } from "./bytes.ts";
 import { decodeWith, singleByteTable, UTF8 } from "./code-pages.ts";
 import { writeAscii, writeDecimal, writeFloat, writeInt, writeInt64, writeMoney } from "./numbers.ts";
@@ -136,7 +136,11 @@ function writeBase(
       return writeMoney(to, at, view, p, size);
     case TYPE.decimaln:
     case TYPE.numericn:
-      if (size !== 5 && size !== 9 && size !== 13 && size !== 17) throw impossible(column, "a decimal's length");
+      if (
+        (size !== 5 && size !== 9 && size !== 13 && size !== 17) ||
+        !isDecimal(from[properties]!, from[properties + 1]!)
+      )
+        throw impossible(column, "a decimal's length, precision and scale");
       return writeDecimal(to, at, view, p, size, from[properties + 1]!);
     case TYPE.guid:
       return writeGuid(tv, at, from, p);
@@ -161,7 +165,7 @@ function writeBase(
       return writeUtf16(to, tv, at, from, view, p, p + size);
     case TYPE.bigchar:
     case TYPE.bigvarchar:
-      return writeCodePage(to, tv, at, from, view, p, size, codePageOf(from.subarray(properties, properties + 5)));
+      return writeCodePage(to, tv, at, from, view, p, size, codePageOf(from.subarray(properties, properties + 5), column));
     default:
       throw impossible(column, `a base type of sql_variant instead of 0x${type.toString(16)}`);
   }
@@ -181,9 +185,9 @@ function writeScaled(
   if (scale > 7 || size !== timeBytes(scale) + more) throw impossible(column, "a time's scale and length");
   const units = checkTime(column, readTime(view, p, scale), scale);
   if (type === TYPE.time) return writeTime(to, at, units, scale);
-  checkDays(column, readDays(view, p + timeBytes(scale)));
+  const days = checkDays(column, readDays(view, p + timeBytes(scale)));
   if (type === TYPE.datetime2) return writeDateTime2(to, at, view, p, scale);
-  checkOffset(column, view.getInt16(p + timeBytes(scale) + 3, true));
+  checkLocal(column, days, units, scale, view.getInt16(p + timeBytes(scale) + 3, true));
   return writeDateTimeOffset(to, at, view, p, scale);
 }
 

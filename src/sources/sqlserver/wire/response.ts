@@ -9,7 +9,7 @@
 import { ImpossibleValue } from "../rows/row-sink.ts";
 import { MalformedResponse } from "./malformed.ts";
 import { plainValue } from "./plain-values.ts";
-import { MetadataReader, NOT_ENOUGH, readColumns, readTypeInfo, type WireColumn } from "./types.ts";
+import { MetadataReader, NOT_ENOUGH, readColumns, readTypeInfo, TYPE, type WireColumn } from "./types.ts";
 
 const TOKEN = {
   returnStatus: 0x79,
@@ -45,6 +45,10 @@ export interface RowHandler {
   readonly enough: boolean;
 }
 
+/** Of a DONE's status. */
+const MORE = 0x01;
+/** Types of one byte of length whose values may be shorter than the column's. */
+const VARYING: ReadonlySet<number> = new Set([TYPE.decimaln, TYPE.numericn]);
 const FIRST_SIZE = 128 * 1024;
 /** A row of this size or more, in pieces, is looked at again only when half as much more has come. */
 const LARGE = 64 * 1024;
@@ -62,6 +66,12 @@ export class ResponseReader {
   #base = 0;
   /** Bytes that have to be there before the token at `#at` is tried again. */
   #wanted = 1;
+  /** Between the metadata of a set and its DONE: rows may come. */
+  #open = false;
+  /** The last token was a DONE after which no more follows (2.2.7.6). */
+  #ended = false;
+  /** There was an ERROR: whatever comes or does not come after it, the request has failed. */
+  #failed = false;
 
   /** `streams`: which result set, counted from 0, goes to `rows`. */
   constructor(streams: number, rows: RowHandler) {
@@ -101,6 +111,8 @@ export class ResponseReader {
     this.#wanted = 1;
     this.read();
     if (this.#at < this.#end) throw this.#malformed(this.#end, "the rest of a token instead of the response's end");
+    if (!this.#ended && !this.#failed)
+      throw this.#malformed(this.#end, "a last DONE token instead of the response's end");
   }
 
   #makeRoom(length: number): void {
@@ -118,6 +130,7 @@ export class ResponseReader {
 
   /** Where the token at `#at` ends, or the last of a run of rows; -1: not all of it is there. */
   #token(type: number): number {
+    this.#ended = false;
     switch (type) {
       case TOKEN.row:
       case TOKEN.nbcRow:
@@ -127,10 +140,12 @@ export class ResponseReader {
       case TOKEN.done:
       case TOKEN.doneProc:
       case TOKEN.doneInProc:
-        return this.#keep(13);
+        return this.#done();
       case TOKEN.returnStatus:
         return this.#keep(5);
       case TOKEN.error:
+        this.#failed = true;
+        return this.#keep(this.#shortLength());
       case TOKEN.info:
       case TOKEN.environment:
         return this.#keep(this.#shortLength());
@@ -160,6 +175,15 @@ export class ResponseReader {
     return next;
   }
 
+  #done(): number {
+    const next = this.#keep(13);
+    if (next > 0) {
+      this.#open = false;
+      this.#ended = (this.#bytes[this.#at + 1]! & MORE) === 0;
+    }
+    return next;
+  }
+
   #metadata<T>(read: (from: MetadataReader) => T): { value: T; end: number } | null {
     const from = new MetadataReader(this.#bytes, this.#at + 1, this.#end, this.#base);
     try {
@@ -174,8 +198,10 @@ export class ResponseReader {
     const read = this.#metadata(readColumns);
     if (read === null) return -1;
     const columns = read.value;
-    if (columns.length === 0) return read.end;
-    if (this.sets.length === this.#streams) this.#rows.begin(columns, this.sets);
+    this.#open = columns.length > 0;
+    if (!this.#open) return read.end;
+    if (this.sets.length === this.#streams)
+      this.#possible(this.#at, "the metadata", () => this.#rows.begin(columns, this.sets));
     this.sets.push({ columns, rows: [] });
     return read.end;
   }
@@ -183,7 +209,7 @@ export class ResponseReader {
   /** As many rows as are there, without a look at anything else in between. */
   #rowRun(): number {
     const set = this.sets.at(-1);
-    if (set === undefined) throw this.#malformed(this.#at, "a COLMETADATA token before rows");
+    if (set === undefined || !this.#open) throw this.#malformed(this.#at, "a COLMETADATA token before rows");
     const streamed = this.sets.length - 1 === this.#streams;
     const { columns } = set;
     const bytes = this.#bytes;
@@ -204,10 +230,22 @@ export class ResponseReader {
         at = next;
       }
     } catch (error) {
-      if (!(error instanceof ImpossibleValue)) throw error;
-      throw this.#malformed(at, `${error.expected} in column ${error.column} of the row that begins there`);
+      throw this.#located(error, at, "the row");
     }
     return at === this.#at ? -1 : at;
+  }
+
+  #possible(at: number, where: string, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      throw this.#located(error, at, where);
+    }
+  }
+
+  #located(error: unknown, at: number, where: string): unknown {
+    if (!(error instanceof ImpossibleValue)) return error;
+    return this.#malformed(at, `${error.expected} in column ${error.column} of ${where} that begins there`);
   }
 
   /** A row whose values become JavaScript's, or are passed over where `rows` is null. */
@@ -245,12 +283,17 @@ export class ResponseReader {
       case "byte": {
         if (there < 1) return null;
         const length = this.#bytes[p]!;
+        if (length > column.size || (length !== column.size && length !== 0 && !VARYING.has(column.type)))
+          throw new ImpossibleValue(column.name, `a length of ${column.size} instead of ${length}`);
         return this.#span(length === 0 ? -1 : p + 1, length, p + 1);
       }
       case "short": {
         if (there < 2) return null;
         const length = view.getUint16(p, true);
-        return length === 0xffff ? { from: -1, end: p + 2 } : this.#span(p + 2, length, p + 2);
+        if (length === 0xffff) return { from: -1, end: p + 2 };
+        if (length > column.size)
+          throw new ImpossibleValue(column.name, `at most ${column.size} bytes instead of ${length}`);
+        return this.#span(p + 2, length, p + 2);
       }
       case "variant": {
         if (there < 4) return null;

@@ -80,17 +80,21 @@ const FIXED: Readonly<Record<number, number>> = {
   [TYPE.float]: 8,
   [TYPE.bigint]: 8,
 };
-const BYTE: ReadonlySet<number> = new Set([
-  TYPE.guid,
-  TYPE.intn,
-  TYPE.bitn,
-  TYPE.floatn,
-  TYPE.moneyn,
-  TYPE.datetimen,
-  TYPE.decimaln,
-  TYPE.numericn,
-]);
+/** Types with a byte of length, and the lengths that there are (2.2.5.4.2). */
+const BYTE: Readonly<Record<number, readonly number[]>> = {
+  [TYPE.guid]: [16],
+  [TYPE.intn]: [1, 2, 4, 8],
+  [TYPE.bitn]: [1],
+  [TYPE.floatn]: [4, 8],
+  [TYPE.moneyn]: [4, 8],
+  [TYPE.datetimen]: [4, 8],
+  [TYPE.decimaln]: [5, 9, 13, 17],
+  [TYPE.numericn]: [5, 9, 13, 17],
+};
+/** Bytes of a value that is not of a max type. */
+const LONGEST = 8000;
 const MAX = 0xffff;
+const MAY_BE_MAX: ReadonlySet<number> = new Set([TYPE.bigvarbinary, TYPE.bigvarchar, TYPE.nvarchar]);
 
 /** Reads metadata, a field after the other; `NotEnough` is thrown where the bytes end before the field does. */
 export class MetadataReader {
@@ -157,13 +161,18 @@ export function readTypeInfo(from: MetadataReader): Omit<WireColumn, "name" | "n
   const type = from.u8();
   const fixed = FIXED[type];
   if (fixed !== undefined) return { type, framing: "fixed", size: fixed, scale: 0, collation: null };
-  if (BYTE.has(type)) {
+  const lengths = BYTE[type];
+  if (lengths !== undefined) {
     const size = from.u8();
+    if (!lengths.includes(size)) throw from.malformed(`a length of ${lengths.join(", ")} instead of ${size}`, 1);
     if (type !== TYPE.decimaln && type !== TYPE.numericn) {
       return { type, framing: "byte", size, scale: 0, collation: null };
     }
-    from.skip(1);
-    return { type, framing: "byte", size, scale: from.u8(), collation: null };
+    const precision = from.u8();
+    const scale = from.u8();
+    if (!isDecimal(precision, scale))
+      throw from.malformed(`a precision up to 38 and a scale up to that instead of ${precision} and ${scale}`, 2);
+    return { type, framing: "byte", size, scale, collation: null };
   }
   switch (type) {
     case TYPE.date:
@@ -179,12 +188,12 @@ export function readTypeInfo(from: MetadataReader): Omit<WireColumn, "name" | "n
     }
     case TYPE.bigbinary:
     case TYPE.bigvarbinary:
-      return { type, ...sized(from.u16()), scale: 0, collation: null };
+      return { type, ...sized(type, from), scale: 0, collation: null };
     case TYPE.bigchar:
     case TYPE.bigvarchar:
     case TYPE.nchar:
     case TYPE.nvarchar: {
-      const length = sized(from.u16());
+      const length = sized(type, from);
       return { type, ...length, scale: 0, collation: from.bytes(5) };
     }
     case TYPE.text:
@@ -215,8 +224,15 @@ export function readTypeInfo(from: MetadataReader): Omit<WireColumn, "name" | "n
   }
 }
 
-function sized(length: number): { framing: Framing; size: number } {
-  return length === MAX ? { framing: "plp", size: 0 } : { framing: "short", size: length };
+function sized(type: number, from: MetadataReader): { framing: Framing; size: number } {
+  const length = from.u16();
+  if (length === MAX && MAY_BE_MAX.has(type)) return { framing: "plp", size: 0 };
+  if (length > LONGEST) throw from.malformed(`a length of at most ${LONGEST} instead of ${length}`, 2);
+  return { framing: "short", size: length };
+}
+
+export function isDecimal(precision: number, scale: number): boolean {
+  return precision >= 1 && precision <= 38 && scale <= precision;
 }
 
 /** COLMETADATA (2.2.7.4) behind its token byte. */
