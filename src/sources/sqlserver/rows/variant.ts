@@ -165,7 +165,16 @@ function writeBase(
       return writeUtf16(to, tv, at, from, view, p, p + size);
     case TYPE.bigchar:
     case TYPE.bigvarchar:
-      return writeCodePage(to, tv, at, from, view, p, size, codePageOf(from.subarray(properties, properties + 5), column));
+      return writeCodePage(
+        to,
+        tv,
+        at,
+        from,
+        view,
+        p,
+        size,
+        codePageOf(from.subarray(properties, properties + 5), column),
+      );
     default:
       throw impossible(column, `a base type of sql_variant instead of 0x${type.toString(16)}`);
   }

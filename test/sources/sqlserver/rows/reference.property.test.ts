@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { packets } from "../wire/token-writer.ts";
+import { difference, Reader, referenceReading } from "./change-table.ts";
+import { Random } from "./random.ts";
+import { KINDS } from "./random-columns.ts";
+import { type RandomTable, randomTable } from "./random-tables.ts";
+
+function isReadAsTheReferenceReads({ plan, tokens }: RandomTable): void {
+  const stream = packets(tokens);
+  const expected = referenceReading(stream, plan)!;
+  assert.equal(difference(new Reader(plan).read([stream])!, expected, plan), null);
+}
+
+const seed = fc.integer({ min: 0, max: 0x7fffffff });
+
+for (const kind of Object.keys(KINDS))
+  test(`thousands of random values of ${kind} become what a slow reading of MS-TDS makes of them`, () => {
+    fc.assert(
+      fc.property(seed, (seed) => isReadAsTheReferenceReads(randomTable(new Random(seed), 12, 30, kind))),
+      { numRuns: 8 },
+    );
+  });
+
+test("random tables of 1 to 60 columns of all types, with random settings, become the reference's messages", () => {
+  fc.assert(
+    fc.property(seed, fc.integer({ min: 1, max: 60 }), fc.integer({ min: 0, max: 20 }), (seed, columns, rows) =>
+      isReadAsTheReferenceReads(randomTable(new Random(seed), columns, rows)),
+    ),
+    { numRuns: 300 },
+  );
+});
