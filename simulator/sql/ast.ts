@@ -48,6 +48,7 @@ export type Expr =
       distinct?: boolean;
       over?: Window;
       withinGroup?: OrderItem[];
+      ignoreNulls?: boolean;
     }
   | { kind: "cast"; operand: Expr; type: TypeName; try: boolean }
   | { kind: "convert"; type: TypeName; operand: Expr; style?: Expr; try: boolean }
@@ -64,6 +65,8 @@ export type Expr =
 /** `{fn now()}`, `{d '2024-01-01'}`, `{ts '…'}`, `{t '…'}` become calls, or casts of string literals. */
 
 export interface Window {
+  /** A window of the WINDOW clause, which this one adds to. */
+  base?: string;
   partitionBy: Expr[];
   orderBy: OrderItem[];
   frame?: { unit: "rows" | "range"; from: FrameBound; to: FrameBound };
@@ -133,6 +136,8 @@ export interface SelectCore {
   /** ROLLUP, CUBE, GROUPING SETS and (): the sets of `groupBy`'s expressions by which the rows are grouped, each for itself. */
   groupingSets?: Expr[][];
   having?: Cond;
+  /** WINDOW w AS (…) */
+  windows?: { name: string; window: Window }[];
 }
 export interface Top {
   count: Expr;

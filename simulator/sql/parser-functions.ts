@@ -2,7 +2,6 @@ import type { Expr, FrameBound, ObjectName, OrderItem, TypeName, Window } from "
 import { condition } from "./parser-conditions.ts";
 import { expression } from "./parser-expressions.ts";
 import { typeName } from "./parser-types.ts";
-import { UnsupportedSyntax } from "./syntax-error.ts";
 import type { TokenReader } from "./token-reader.ts";
 
 /** Reserved words that are functions when a parenthesis follows. */
@@ -88,7 +87,7 @@ export function call(p: TokenReader, name: ObjectName): Expr {
     result.withinGroup = orderBy(p);
     p.expect(")");
   }
-  if (p.at("IGNORE") && p.peek().key === "NULLS") throw new UnsupportedSyntax("IGNORE NULLS");
+  if (p.acceptAll("IGNORE", "NULLS")) result.ignoreNulls = true;
   // The default, in words.
   p.acceptAll("RESPECT", "NULLS");
   if (p.accept("OVER")) result.over = window(p);
@@ -114,10 +113,13 @@ export function orderBy(p: TokenReader): OrderItem[] {
   });
 }
 
-/** https://learn.microsoft.com/sql/t-sql/queries/select-over-clause-transact-sql */
+/** Behind OVER: a window in parentheses, or the name of one. https://learn.microsoft.com/sql/t-sql/queries/select-over-clause-transact-sql */
 export function window(p: TokenReader): Window {
+  if (p.atIdentifier()) return { base: p.identifier(), partitionBy: [], orderBy: [] };
   p.expect("(");
   const result: Window = { partitionBy: [], orderBy: [] };
+  const words = ["PARTITION", "ORDER", "ROWS", "RANGE"];
+  if (p.atIdentifier() && !(words.includes(p.token.key) && p.token.kind === "word")) result.base = p.identifier();
   if (p.accept("PARTITION")) {
     p.expect("BY");
     result.partitionBy = p.list(() => expression(p));

@@ -1,7 +1,7 @@
 import type { AssignOp, CommonTable, Expr, ObjectName, Query, QueryBody, SelectCore, SelectItem, Top } from "./ast.ts";
 import { condition } from "./parser-conditions.ts";
 import { expression, startsQuery } from "./parser-expressions.ts";
-import { orderBy } from "./parser-functions.ts";
+import { orderBy, window } from "./parser-functions.ts";
 import { groupBy } from "./parser-group-by.ts";
 import { tableSource } from "./parser-tables.ts";
 import { UnsupportedSyntax } from "./syntax-error.ts";
@@ -115,6 +115,14 @@ function selectCore(p: TokenReader): SelectCore {
     Object.assign(core, groupBy(p));
   }
   if (p.accept("HAVING")) core.having = condition(p);
+  if (windowFollows(p)) {
+    p.advance();
+    core.windows = p.list(() => {
+      const name = p.identifier();
+      p.expect("AS");
+      return { name, window: window(p) };
+    });
+  }
   return core;
 }
 
@@ -174,8 +182,14 @@ export function selectItem(p: TokenReader): SelectItem {
   return alias === undefined ? { kind: "expr", expr } : { kind: "expr", expr, alias };
 }
 
+/** `WINDOW w AS (`: the word is an alias where anything else follows. https://learn.microsoft.com/sql/t-sql/queries/select-window-transact-sql */
+export function windowFollows(p: TokenReader): boolean {
+  return p.at("WINDOW") && p.token.kind === "word" && p.peek(2).key === "AS" && p.peek(3).key === "(";
+}
+
 function columnAlias(p: TokenReader): string | undefined {
   const { kind } = p.token;
+  if (windowFollows(p)) return undefined;
   if (p.accept("AS")) return atString(p) ? p.string() : p.identifier();
   if (kind === "quoted" || atString(p)) return p.advance().text;
   // A word before a colon is a label, the next statement.

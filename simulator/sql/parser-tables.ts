@@ -2,7 +2,7 @@ import type { Expr, ObjectName, TableSource, TypeName } from "./ast.ts";
 import { condition } from "./parser-conditions.ts";
 import { expression, startsQuery } from "./parser-expressions.ts";
 import { call, functionCall } from "./parser-functions.ts";
-import { query } from "./parser-queries.ts";
+import { query, windowFollows } from "./parser-queries.ts";
 import { typeName } from "./parser-types.ts";
 import { SqlSyntaxError, UnsupportedSyntax } from "./syntax-error.ts";
 import type { TokenReader } from "./token-reader.ts";
@@ -121,6 +121,7 @@ function variableSource(p: TokenReader): TableSource {
 /** `[AS] alias`, or undefined. */
 export function tableAlias(p: TokenReader): string | undefined {
   if (p.accept("AS")) return p.identifier();
+  if (windowFollows(p)) return undefined;
   if (p.token.kind === "quoted" || (p.token.kind === "word" && p.peek().key !== ":")) return p.advance().text;
   return undefined;
 }

@@ -34,10 +34,6 @@ const MISSING = new Set([
   "newsequentialid",
   "grouping",
   "grouping_id",
-  "cume_dist",
-  "percent_rank",
-  "percentile_cont",
-  "percentile_disc",
   "approx_count_distinct",
   "date_bucket",
 ]);

@@ -6,6 +6,7 @@ import { globalVariable } from "../functions/globals.ts";
 import type { LockMode } from "../locks.ts";
 import { aggregateNames } from "../query/aggregates.ts";
 import { compileQuery } from "../query/query.ts";
+import { windowOnly } from "../query/windows.ts";
 import type { Activation } from "../run.ts";
 import { PAUSE } from "../run.ts";
 import { SqlError } from "../session.ts";
@@ -265,6 +266,8 @@ export class Compiler {
       const { index, type, slot } = scope.window(expr);
       return { type, nullable: true, evaluate: (frame) => frame.rows[slot]![index]!, ...this.#label(type) };
     }
+    if (parts.length === 1 && windowOnly(name))
+      throw new SqlError(10753, `The function '${name}' must have an OVER clause.`, 15, 3);
     if (parts.length === 1 && aggregateNames.has(name)) {
       const { grouping } = scope;
       if (!grouping)

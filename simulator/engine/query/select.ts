@@ -56,7 +56,7 @@ export function compileSelect(
   from.where(core.where);
 
   const groups = Groups.wanted(core, tail.orderBy) ? new Groups(core, scope, compiler) : null;
-  const windows = new Windows(scope, compiler);
+  const windows = new Windows(scope, compiler, core.windows ?? []);
   scope.window = (call, sequence) => windows.register(call, sequence);
   scope.noSequences = noSequences ?? sequenceRule(core, tail, outer);
   const outputs: Output[] = [];

@@ -1,5 +1,5 @@
 /** Window functions: https://learn.microsoft.com/sql/t-sql/queries/select-over-clause-transact-sql */
-import type { Expr, FrameBound, Window } from "../../sql/ast.ts";
+import type { Expr, FrameBound, OrderItem, SelectCore, Window } from "../../sql/ast.ts";
 import type { Row } from "../database.ts";
 import { unsupported } from "../errors.ts";
 import { cast } from "../expressions/arithmetic.ts";
@@ -9,7 +9,7 @@ import type { Scope } from "../expressions/scope.ts";
 import { type Sequence, takeNumber } from "../sequences.ts";
 import { SqlError } from "../session.ts";
 import { compareNullable, comparerOf, hashKeyOf } from "../types/comparison.ts";
-import { BIGINT } from "../types/types.ts";
+import { BIGINT, FLOAT } from "../types/types.ts";
 import type { SqlType, Value } from "../values.ts";
 import { type Aggregate, aggregate, aggregateNames } from "./aggregates.ts";
 import { rowKey, wholeNumber } from "./ordering.ts";
@@ -23,6 +23,8 @@ interface Registered {
   frame: Window["frame"];
   bounds: { from?: Compiled; to?: Compiled };
   aggregate: Aggregate | null;
+  /** IGNORE NULLS */
+  ignoreNulls: boolean;
   sequence?: Sequence;
 }
 
@@ -33,18 +35,24 @@ interface Held {
   values: Row;
 }
 
-const RANKING = new Set(["row_number", "rank", "dense_rank", "ntile"]);
+/** Functions that have a meaning only with OVER. */
+export const windowOnly = (name: string): boolean => RANKING.has(name) || VALUES.has(name) || isPercentile(name);
+
+const RANKING = new Set(["row_number", "rank", "dense_rank", "ntile", "percent_rank", "cume_dist"]);
 const VALUES = new Set(["lag", "lead", "first_value", "last_value"]);
+const DISTRIBUTIONS = new Set(["percent_rank", "cume_dist"]);
 
 export class Windows {
   readonly #scope: Scope;
   readonly #compiler: Compiler;
   readonly #calls: Registered[] = [];
+  readonly #named: NonNullable<SelectCore["windows"]>;
   #slot = -1;
 
-  constructor(scope: Scope, compiler: Compiler) {
+  constructor(scope: Scope, compiler: Compiler, named: NonNullable<SelectCore["windows"]>) {
     this.#scope = scope;
     this.#compiler = compiler;
+    this.#named = named;
   }
 
   get used(): boolean {
@@ -55,7 +63,7 @@ export class Windows {
   register(call: Expr & { kind: "call" }, sequence?: Sequence): { index: number; type: SqlType; slot: number } {
     if (this.#slot < 0) this.#slot = this.#scope.slots++;
     const scope = this.#scope;
-    const over = call.over!;
+    const over = this.#whole(call.over!);
     const name = call.name.parts[call.name.parts.length - 1]!.toLowerCase();
     // A window function's own arguments hold no others.
     const register = scope.window;
@@ -63,7 +71,8 @@ export class Windows {
     const compile = (expr: Expr) => this.#compiler.expression(expr, scope);
     const args = call.args.map(compile);
     const partition = over.partitionBy.map(compile);
-    const order = over.orderBy.map(({ expr, descending }) => ({ compiled: compile(expr), descending }));
+    const orderBy = isPercentile(name) ? percentileOrder(call, over) : over.orderBy;
+    const order = orderBy.map(({ expr, descending }) => ({ compiled: compile(expr), descending }));
     const bounds: Registered["bounds"] = {};
     if (over.frame?.from.kind === "preceding" || over.frame?.from.kind === "following")
       bounds.from = compile(over.frame.from.offset);
@@ -77,6 +86,8 @@ export class Windows {
         16,
         1,
       );
+    if (over.frame && (RANKING.has(name) || name === "lag" || name === "lead" || isPercentile(name)))
+      throw new SqlError(10752, `The function '${name}' may not have a window frame.`, 15, RANKING.has(name) ? 3 : 1);
     if ((RANKING.has(name) || VALUES.has(name)) && order.length === 0)
       throw new SqlError(4112, `The function '${name}' must have an OVER clause with ORDER BY.`, 15, 1);
     const entry: Registered = {
@@ -88,7 +99,9 @@ export class Windows {
       frame: over.frame,
       bounds,
       aggregate: null,
+      ignoreNulls: call.ignoreNulls === true,
     };
+    if (call.ignoreNulls && !VALUES.has(name)) throw new SqlError(102, "Incorrect syntax near 'IGNORE'.", 15, 1);
     if (sequence) {
       entry.sequence = sequence;
       entry.type = sequence.type;
@@ -100,8 +113,38 @@ export class Windows {
       const value = args[0]!;
       entry.type = value.type;
       if (args[2]) args[2] = cast(args[2], value.type);
-    } else if (!RANKING.has(name)) throw unsupported(`the window function ${name.toUpperCase()}`);
+    } else if (isPercentile(name)) {
+      entry.type = name === "percentile_cont" ? FLOAT : order[0]!.compiled.type;
+      if (name === "percentile_cont") order[0]!.compiled = cast(order[0]!.compiled, FLOAT);
+      args[0] = cast(args[0]!, FLOAT);
+    } else if (DISTRIBUTIONS.has(name)) entry.type = FLOAT;
+    else if (!RANKING.has(name)) throw unsupported(`the window function ${name.toUpperCase()}`);
     return { index: this.#calls.push(entry) - 1, type: entry.type, slot: this.#slot };
+  }
+
+  /** With what it takes from a window of the WINDOW clause. Error 5362. */
+  #whole(over: Window, seen: string[] = []): Window {
+    const { base } = over;
+    if (base === undefined) return over;
+    const named = this.#named.find(({ name }) => name.toLowerCase() === base.toLowerCase());
+    if (!named) throw new SqlError(5362, `Window '${base}' is undefined.`, 15, 1);
+    if (seen.includes(base.toLowerCase()))
+      throw new SqlError(5365, `Cyclic window references are not permitted.`, 15, 1);
+    const under = this.#whole(named.window, [...seen, base.toLowerCase()]);
+    const both = (own: unknown[], inherited: unknown[]) => own.length > 0 && inherited.length > 0;
+    if (both(over.partitionBy, under.partitionBy) || both(over.orderBy, under.orderBy) || (over.frame && under.frame))
+      throw new SqlError(
+        4123,
+        "Window element in OVER clause can not also be specified in WINDOW clause.",
+        15,
+        under.frame ? 2 : 3,
+      );
+    const frame = over.frame ?? under.frame;
+    return {
+      partitionBy: [...under.partitionBy, ...over.partitionBy],
+      orderBy: [...under.orderBy, ...over.orderBy],
+      ...(frame ? { frame } : {}),
+    };
   }
 
   /** After this no more may be registered. */
@@ -181,6 +224,11 @@ function compute(call: Registered, partition: Partition, index: number, frame: F
     });
     return;
   }
+  if (isPercentile(call.name)) {
+    const value = percentile(call, items, frame);
+    for (const item of items) item.values[index] = value;
+    return;
+  }
   const at = (place: number): Frame => {
     frame.rows = items[place]!.rows;
     return frame;
@@ -197,6 +245,14 @@ function compute(call: Registered, partition: Partition, index: number, frame: F
     item.values[index] = one(place);
   }
 
+  /** The place of the nth value that is not NULL, that way; -1 where there is none. */
+  function beyondNulls(place: number, step: 1 | -1, count: number): number {
+    let left = count;
+    for (let i = place + step; i >= 0 && i < items.length; i += step)
+      if (call.args[0]!.evaluate(at(i)) !== null && --left === 0) return i;
+    return -1;
+  }
+
   function one(place: number): Value {
     if (call.sequence) return takeNumber(call.sequence);
     switch (call.name) {
@@ -206,6 +262,13 @@ function compute(call: Registered, partition: Partition, index: number, frame: F
         return BigInt(rank);
       case "dense_rank":
         return BigInt(dense);
+      case "percent_rank":
+        return items.length === 1 ? 0 : (rank - 1) / (items.length - 1);
+      case "cume_dist": {
+        let last = place;
+        while (last + 1 < items.length && partition.peers(last, last + 1)) last++;
+        return (last + 1) / items.length;
+      }
       case "ntile": {
         const size = Math.floor(items.length / tiles);
         const larger = items.length % tiles;
@@ -217,17 +280,56 @@ function compute(call: Registered, partition: Partition, index: number, frame: F
       case "lag":
       case "lead": {
         const distance = call.args[1] ? wholeNumber(call.args[1].evaluate(at(place))) : 1;
-        const target = call.name === "lag" ? place - distance : place + distance;
+        const step = call.name === "lag" ? -1 : 1;
+        const target = call.ignoreNulls ? beyondNulls(place, step, distance) : place + step * distance;
         if (target >= 0 && target < items.length) return call.args[0]!.evaluate(at(target));
         return call.args[2] ? call.args[2].evaluate(at(place)) : null;
       }
       default: {
         const { from, to } = extent(call, partition, place, at(place));
         if (to < from) return null;
+        if (call.ignoreNulls) {
+          const [first, step] = call.name === "first_value" ? [from, 1] : [to, -1];
+          for (let i = first; i >= from && i <= to; i += step) {
+            const value = call.args[0]!.evaluate(at(i));
+            if (value !== null) return value;
+          }
+          return null;
+        }
         return call.args[0]!.evaluate(at(call.name === "first_value" ? from : to));
       }
     }
   }
+}
+
+function isPercentile(name: string): boolean {
+  return name === "percentile_cont" || name === "percentile_disc";
+}
+
+/** What the percentile is taken of; the window itself has no order. */
+function percentileOrder(call: Expr & { kind: "call" }, over: Window): OrderItem[] {
+  const order = call.withinGroup ?? [];
+  if (order.length === 1 && over.orderBy.length === 0) return order;
+  if (order.length === 0)
+    throw new SqlError(10754, `The function '${call.name.parts[0]}' must have a WITHIN GROUP clause.`, 15, 1);
+  throw new SqlError(10758, `The function '${call.name.parts[0]}' may not have ORDER BY in OVER clause.`, 15, 1);
+}
+
+/** https://learn.microsoft.com/sql/t-sql/functions/percentile-cont-transact-sql: NULLs do not count. */
+function percentile(call: Registered, items: Held[], frame: Frame): Value {
+  const values: NonNullable<Value>[] = [];
+  for (const item of items) {
+    frame.rows = item.rows;
+    const value = call.order[0]!.compiled.evaluate(frame);
+    if (value !== null) values.push(value);
+  }
+  const share = call.args[0]!.evaluate(frame) as number | null;
+  if (share === null || share < 0 || share > 1) throw unsupported("a percentile outside of 0 to 1");
+  if (values.length === 0) return null;
+  if (call.name === "percentile_disc") return values[Math.max(0, Math.ceil(share * values.length) - 1)]!;
+  const place = share * (values.length - 1);
+  const [low, high] = [values[Math.floor(place)] as number, values[Math.ceil(place)] as number];
+  return low + (high - low) * (place - Math.floor(place));
 }
 
 /** An aggregate over each row's frame; the usual one, which begins at the first row, is added up as it goes. */
