@@ -1,8 +1,10 @@
 /** Which function a call means: a built-in one, or one that the catalogue or CDC registered. */
 import type { ObjectName } from "../../sql/ast.ts";
 import { unsupported } from "../errors.ts";
+import { bitFunctions } from "../functions/bits.ts";
 import { type Builtins, checkCount } from "../functions/builtin.ts";
 import { dateCall, dateFunctions } from "../functions/dates.ts";
+import { formatFunctions } from "../functions/format.ts";
 import { logicFunctions } from "../functions/logic.ts";
 import { mathFunctions } from "../functions/math.ts";
 import { parseFunctions } from "../functions/parse.ts";
@@ -23,20 +25,13 @@ const BUILTINS: Builtins = {
   ...logicFunctions,
   ...sessionFunctions,
   ...jsonFunctions,
+  ...formatFunctions,
+  ...bitFunctions,
   ...parseFunctions,
 };
 
 /** Known to SQL Server, not here. */
-const MISSING = new Set([
-  "format",
-  "compress",
-  "decompress",
-  "newsequentialid",
-  "grouping",
-  "grouping_id",
-  "approx_count_distinct",
-  "date_bucket",
-]);
+const MISSING = new Set(["newsequentialid", "grouping", "grouping_id"]);
 
 export const compileDateCall = dateCall;
 

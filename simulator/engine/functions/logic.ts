@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { encodeText } from "../codepages.ts";
 import { collationOf } from "../collations.ts";
+import { unsupported } from "../errors.ts";
 import { cast } from "../expressions/arithmetic.ts";
 import type { Compiled } from "../expressions/compiled.ts";
 import { choose } from "../expressions/compiler.ts";
@@ -9,7 +10,7 @@ import { comparison } from "../expressions/conditions.ts";
 import { SqlError } from "../session.ts";
 import { foldOf } from "../types/comparison.ts";
 import { guidFromBytes } from "../types/conversion.ts";
-import { INT, isBinary, isNumber, isText, isUnicode, unify } from "../types/types.ts";
+import { INT, isBinary, isInteger, isNumber, isText, isUnicode, unify } from "../types/types.ts";
 import { Decimal, type SqlType, Temporal, type Value, Variant } from "../values.ts";
 import { type Builtins, builtin, int, strict, text } from "./builtin.ts";
 
@@ -120,7 +121,11 @@ export const logicFunctions: Builtins = {
     const unicode = isUnicode(input!.type);
     return strict([text(algorithm!), input!], { id: "varbinary", length: 8000 }, ([name, value]) => {
       const digest = DIGESTS[(name as string).toLowerCase()];
-      if (!digest) return null;
+      if (!digest) {
+        // What there is no such algorithm for is NULL; these two are only not here.
+        if (/^md[24]$/i.test(name as string)) throw unsupported(`HASHBYTES with ${name}`);
+        return null;
+      }
       const bytes =
         typeof value === "string"
           ? unicode
@@ -130,7 +135,7 @@ export const logicFunctions: Builtins = {
       return createHash(digest).update(bytes).digest();
     });
   }),
-  // The same for equal lists, as SQL Server promises; not the same numbers.
+  // The same for equal lists, as SQL Server promises. The numbers are its own for int and shorter, and in BINARY_CHECKSUM for varchar.
   checksum: builtin(1, 254, (args, compiler) => checksum(args, compiler.collation, true)),
   binary_checksum: builtin(1, 254, (args, compiler) => checksum(args, compiler.collation, false)),
   sql_variant_property: builtin(2, 2, ([value, property]) => {
@@ -173,6 +178,11 @@ function extreme(args: Compiled[], sign: 1 | -1): Compiled {
   };
 }
 
+/** Every part is put in after a turn by four bits. */
+function turned(sum: number, part: number): number {
+  return ((sum << 4) | (sum >>> 28)) ^ part;
+}
+
 function checksum(args: Compiled[], collation: string, folded: boolean): Compiled {
   return {
     type: INT,
@@ -181,14 +191,20 @@ function checksum(args: Compiled[], collation: string, folded: boolean): Compile
       let sum = 0;
       for (const arg of args) {
         const value = arg.evaluate(frame);
-        const shown =
-          typeof value === "string" && folded
-            ? foldOf(collationOf(arg.type.collation ?? collation))(value)
-            : printed(value);
-        sum = Math.imul(sum, 31) | 0;
-        for (let i = 0; i < shown.length; i++) sum = (Math.imul(sum, 31) + shown.charCodeAt(i)) | 0;
+        let part = 0x7fffffff;
+        if (value !== null && isInteger(arg.type)) {
+          const number = BigInt(value as number | bigint | boolean);
+          part = Number(BigInt.asIntN(32, number ^ (arg.type.id === "bigint" ? number >> 32n : 0n)));
+        } else if (value !== null) {
+          const fold =
+            typeof value === "string" && folded ? foldOf(collationOf(arg.type.collation ?? collation)) : null;
+          const shown = fold ? fold(value as string) : printed(value);
+          part = 0;
+          for (let i = 0; i < shown.length; i++) part = turned(part, shown.charCodeAt(i));
+        }
+        sum = turned(sum, part);
       }
-      return sum;
+      return sum | 0;
     },
   };
 }

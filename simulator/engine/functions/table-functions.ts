@@ -1,12 +1,14 @@
 /** Functions in FROM that need no schema. */
 import type { Row } from "../database.ts";
 import { unsupported } from "../errors.ts";
+import { cast } from "../expressions/arithmetic.ts";
 import type { Compiled, Frame } from "../expressions/compiled.ts";
 import type { SourceColumn } from "../expressions/scope.ts";
 import { SqlError } from "../session.ts";
-import { INT, isUnicode } from "../types/types.ts";
-import type { SqlType } from "../values.ts";
-import { bigint, text } from "./builtin.ts";
+import { converter } from "../types/conversion.ts";
+import { isDecimal, isInteger, isUnicode, NULL_TYPE, unify } from "../types/types.ts";
+import { Decimal, type SqlType } from "../values.ts";
+import { text } from "./builtin.ts";
 
 export interface TableFunction {
   columns: SourceColumn[];
@@ -56,6 +58,7 @@ function stringSplit(args: Compiled[]): TableFunction {
   };
 }
 
+/** https://learn.microsoft.com/sql/t-sql/functions/generate-series-transact-sql */
 function generateSeries(args: Compiled[]): TableFunction {
   const [start, stop, step] = args;
   if (!start || !stop)
@@ -65,18 +68,35 @@ function generateSeries(args: Compiled[]): TableFunction {
       16,
       3,
     );
-  const big = start.type.id === "bigint" || stop.type.id === "bigint";
-  const ends = [start, stop, ...(step ? [step] : [])].map(bigint);
+  const type = args.reduce((common, arg) => unify(common, arg.type), NULL_TYPE as SqlType);
+  if (
+    type.id === "bit" ||
+    !(isInteger(type) || isDecimal(type)) ||
+    args.some((arg) => isDecimal(arg.type) !== isDecimal(type) && arg.type.id !== "null")
+  )
+    throw new SqlError(
+      5373,
+      "All the input parameters should be of the same type. Supported types are tinyint, smallint, int, bigint, decimal and numeric.",
+      16,
+      1,
+    );
+  const scale = type.scale ?? 0;
+  const exact: SqlType = { id: "decimal", precision: 38, scale };
+  const ends = [start, stop, ...(step ? [step] : [])].map((end) => cast(end, exact));
+  const shown = converter(exact, type);
   return {
-    columns: [{ name: "value", type: big ? { id: "bigint" } : INT, nullable: false }],
+    columns: [{ name: "value", type, nullable: false }],
     *rows(frame) {
-      const [from, to, by] = ends.map((end) => end.evaluate(frame) as bigint | null);
-      if (from === null || to === null || from === undefined || to === undefined || by === null) return;
-      const stride = by ?? (from <= to ? 1n : -1n);
+      const [from, to, by] = ends.map((end) => (end.evaluate(frame) as Decimal | null)?.unscaled);
+      if (from === undefined || to === undefined || (step && by === undefined)) return;
+      const one = 10n ** BigInt(scale);
+      const stride = by ?? (from <= to ? one : -one);
       if (stride === 0n)
         throw new SqlError(4199, "Argument value 0 is invalid for argument 3 of generate_series function.", 16, 1);
-      for (let value = from; stride > 0n ? value <= to : value >= to; value += stride)
-        yield [big ? value : Number(value)];
+      for (let value = from; stride > 0n ? value <= to : value >= to; value += stride) {
+        const number = new Decimal(value, scale);
+        yield [shown ? shown(number) : number];
+      }
     },
   };
 }

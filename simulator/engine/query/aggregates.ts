@@ -31,6 +31,7 @@ export const aggregateNames = new Set([
   "var",
   "varp",
   "checksum_agg",
+  "approx_count_distinct",
 ]);
 
 export interface Accumulator {
@@ -55,7 +56,9 @@ export interface AggregateCall {
 
 export function aggregate(call: AggregateCall): Aggregate {
   const made = make(call);
-  if (!call.distinct || call.name === "min" || call.name === "max") return made;
+  // The exact number is within the error that the approximate one may have.
+  const distinct = call.distinct || call.name === "approx_count_distinct";
+  if (!distinct || call.name === "min" || call.name === "max") return made;
   const operand = call.args[0]!;
   const keyOf = hashKeyOf(operand.type, operand.collation?.name);
   return {
@@ -81,6 +84,7 @@ export function aggregate(call: AggregateCall): Aggregate {
 function make(call: AggregateCall): Aggregate {
   const { name, args } = call;
   if (name === "count" || name === "count_big") return count(call);
+  if (name === "approx_count_distinct" && args.length === 1) return count({ ...call, name: "count_big" });
   const operand = args[0];
   if (!operand) throw new SqlError(174, `The ${name} function requires 1 argument(s).`, 15, 1);
   switch (name) {
