@@ -3,6 +3,7 @@
  * for all its rows. An `Activation` is one batch, procedure call or EXEC of a text: the place where its variables live.
  */
 
+import type { Cursor } from "./cursors/cursor.ts";
 import type { Row } from "./database.ts";
 import type { Engine, EngineContext } from "./engine.ts";
 import { undeclared } from "./errors.ts";
@@ -20,6 +21,9 @@ export interface Variable {
 export class Activation {
   readonly variables = new Map<string, Variable>();
   readonly tableVariables = new Map<string, Table>();
+  /** LOCAL cursors, and variables of type cursor; by lower-case name. */
+  readonly cursors = new Map<string, Cursor>();
+  readonly cursorVariables = new Map<string, Cursor | null>();
   /** Table-valued parameters, by lower-case name: they are not written to. */
   readonly readOnlyTables = new Set<string>();
   /** The DECLARE of each variable, by lower-case name. */

@@ -13,6 +13,12 @@ export interface ResultColumn {
   computed?: boolean;
 }
 
+/** The tables behind a result set, and of each column: its table (counted from 1, 0 for none) and its name there, if another. */
+export interface BrowseInfo {
+  tables: string[][];
+  columns: { table: number; expression?: boolean; key?: boolean; hidden?: boolean; name?: string }[];
+}
+
 /** An ERROR (severity over 10) or INFO (up to 10) token. */
 export interface ServerMessage {
   number: number;
@@ -36,8 +42,8 @@ export type EnvironmentChange =
  * server ends the response itself.
  */
 export interface ResultSink {
-  /** Begins a result set. */
-  columns(columns: ResultColumn[]): void;
+  /** Begins a result set; `browse`: where its columns come from, which only cursors tell. */
+  columns(columns: ResultColumn[], browse?: BrowseInfo): void;
   /** A row of the current result set, one value a column. */
   row(values: readonly Value[]): void | Promise<void>;
   /** Many rows in one piece; whoever has it not gets them one by one. */

@@ -3,6 +3,7 @@
  * statements, application locks) and how a request begins and ends. statements/ runs what is in it.
  */
 import type { ParsedBatches } from "./batches.ts";
+import type { Cursor } from "./cursors/cursor.ts";
 import type { Column } from "./database.ts";
 import type { Engine, ServerLogin } from "./engine.ts";
 import { Cancelled, noCorresponding } from "./errors.ts";
@@ -20,7 +21,6 @@ import {
   type SqlSession,
 } from "./session.ts";
 import { type AnnouncedLoad, insertLoad } from "./statements/bulk-load.ts";
-import type { Cursor } from "./statements/cursors.ts";
 import { BatchAborted, Executor, ScopeAborted } from "./statements/executor.ts";
 import { callByRpc, type Prepared } from "./statements/remote-calls.ts";
 import type { Database } from "./storage.ts";
@@ -47,6 +47,7 @@ export interface SessionOptions {
   quotedIdentifier: boolean;
   numericRoundAbort: boolean;
   formatOnly: boolean;
+  cursorCloseOnCommit: boolean;
 }
 
 /** The isolation levels of MS-TDS 2.2.6.9; 0 leaves it as it is. */
@@ -86,6 +87,8 @@ export class Session implements SqlSession {
   lastIdentity: bigint | null = null;
   /** @@FETCH_STATUS */
   fetchStatus = 0;
+  /** @@CURSOR_ROWS */
+  cursorRows = 0;
   /** Errors that CATCH blocks are handling, the innermost last. */
   readonly caught: SqlError[] = [];
   /** How many TRY blocks are being run. */
@@ -96,7 +99,13 @@ export class Session implements SqlSession {
   identityInsert: Table | null = null;
   /** What INSERT BULK announced; only the very next request can be its rows. */
   announcedLoad: AnnouncedLoad | null = null;
+  /** GLOBAL ones, by lower-case name. */
   readonly cursors = new Map<string, Cursor>();
+  /** Those of sp_cursoropen, by handle; the handles begin where SQL Server's do. */
+  readonly clientCursors = new Map<number, Cursor>();
+  nextCursor = 180_150_003;
+  /** All that may be open: a rollback closes those whose rows are not settled. */
+  readonly openCursors = new Set<Cursor>();
   readonly prepared = new Map<number, Prepared>();
   nextHandle = 1;
   /** The text of the batch, or of the call, that runs or ran last. */
@@ -241,9 +250,22 @@ export class Session implements SqlSession {
       } else if (!(error instanceof BatchAborted) && !(error instanceof ScopeAborted)) throw error;
     } finally {
       this.#running = null;
+      this.#forgetCursors();
       if (this.#closed) this.#release();
       this.engine.journal?.settle();
     }
+  }
+
+  /** Local cursors end with the request. */
+  #forgetCursors(): void {
+    if (this.openCursors.size === 0) return;
+    const held = new Set([...this.cursors.values(), ...this.clientCursors.values()]);
+    for (const cursor of this.openCursors) if (!held.has(cursor) || !cursor.isOpen) this.openCursors.delete(cursor);
+  }
+
+  /** Of the kinds that see changes, or all. https://learn.microsoft.com/sql/t-sql/language-elements/rollback-transaction-transact-sql */
+  #closeCursors(all: boolean): void {
+    for (const cursor of this.openCursors) if (cursor.isOpen && (all || cursor.kind !== "static")) cursor.close();
   }
 
   /** Something that is no row may have changed, outside a transaction too. */
@@ -280,6 +302,8 @@ export class Session implements SqlSession {
     this.sessionContext.clear();
     this.prepared.clear();
     this.cursors.clear();
+    this.clientCursors.clear();
+    this.openCursors.clear();
     this.identityInsert = null;
     this.rowCount = 0;
     this.lastError = 0;
@@ -333,6 +357,7 @@ export class Session implements SqlSession {
       );
     if (--this.transactionCount > 0) return;
     this.currentTransaction = null;
+    if (this.options.cursorCloseOnCommit) this.#closeCursors(true);
     transaction.commit(this.engine.now());
     sink.environment({ kind: "commit_transaction", descriptor: transaction.id });
   }
@@ -357,6 +382,7 @@ export class Session implements SqlSession {
       throw new SqlError(6401, `Cannot roll back ${name}. No transaction or savepoint of that name was found.`, 16, 1);
     this.currentTransaction = null;
     this.transactionCount = 0;
+    this.#closeCursors(this.options.cursorCloseOnCommit);
     transaction.rollback();
     sink.environment({ kind: "rollback_transaction", descriptor: transaction.id });
   }
@@ -468,5 +494,6 @@ export function defaultOptions(): SessionOptions {
     quotedIdentifier: true,
     numericRoundAbort: false,
     formatOnly: false,
+    cursorCloseOnCommit: false,
   };
 }

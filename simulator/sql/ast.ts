@@ -206,6 +206,8 @@ export type Statement = { line: number } & (
       output?: Output;
       from: TableSource[];
       where?: Cond;
+      /** WHERE CURRENT OF, in place of `where`. */
+      currentOf?: CursorReference;
     }
   | {
       kind: "delete";
@@ -215,6 +217,7 @@ export type Statement = { line: number } & (
       output?: Output;
       from: TableSource[];
       where?: Cond;
+      currentOf?: CursorReference;
     }
   | {
       kind: "merge";
@@ -328,8 +331,17 @@ export type Statement = { line: number } & (
   | { kind: "declare"; variables: { name: string; type: TypeName; value?: Expr }[] }
   | { kind: "declare_table"; name: string; columns: ColumnDefinition[]; constraints: TableConstraint[] }
   | { kind: "declare_cursor"; name: string; query: Query /** LOCAL, FAST_FORWARD … */; options: string[] }
-  | { kind: "cursor"; action: "open" | "close" | "deallocate"; name: string }
-  | { kind: "fetch"; cursor: string; direction: "next" | "prior" | "first" | "last"; into: string[] }
+  | { kind: "declare_cursor_variable"; name: string }
+  /** SET @c = CURSOR … FOR query, or = the name of a cursor or another variable. */
+  | { kind: "set_cursor"; name: string; source: { query: Query; options: string[] } | { cursor: CursorReference } }
+  | { kind: "cursor"; action: "open" | "close" | "deallocate"; cursor: CursorReference }
+  | {
+      kind: "fetch";
+      cursor: CursorReference;
+      direction: "next" | "prior" | "first" | "last" | "absolute" | "relative";
+      n?: Expr;
+      into: string[];
+    }
   | { kind: "set_variable"; name: string; op: AssignOp; value: Expr }
   /** SET NOCOUNT ON, SET LOCK_TIMEOUT 5000, SET IDENTITY_INSERT t ON: option upper case, value as written. */
   | { kind: "set_option"; option: string; value: string; table?: ObjectName }
@@ -488,6 +500,12 @@ export interface ParameterDefinition {
   default?: Expr;
   output: boolean;
   readOnly?: boolean;
+}
+
+/** By name, which GLOBAL says is not that of a local one; or the variable that holds it. */
+export interface CursorReference {
+  name: string;
+  global: boolean;
 }
 
 export interface ExecArgument {

@@ -10,6 +10,7 @@ import type {
   Target,
 } from "./ast.ts";
 import { condition } from "./parser-conditions.ts";
+import { cursorReference } from "./parser-cursors.ts";
 import { execute } from "./parser-execute.ts";
 import { expression, startsQuery } from "./parser-expressions.ts";
 import {
@@ -197,8 +198,8 @@ function finish(
   if (top !== undefined) statement.top = top;
   if (output !== undefined) statement.output = output;
   if (p.accept("WHERE")) {
-    if (p.atAll("CURRENT", "OF")) throw new UnsupportedSyntax("WHERE CURRENT OF");
-    statement.where = condition(p);
+    if (p.acceptAll("CURRENT", "OF")) statement.currentOf = cursorReference(p);
+    else statement.where = condition(p);
   }
   optionClause(p);
 }

@@ -1,8 +1,8 @@
 import type { Statement } from "./ast.ts";
 import { tableElements } from "./parser-columns.ts";
-import { unsupported } from "./parser-ddl.ts";
+import { declareCursor, namesCursor, setCursor } from "./parser-cursors.ts";
 import { expression } from "./parser-expressions.ts";
-import { assignOp, wholeQuery } from "./parser-queries.ts";
+import { assignOp } from "./parser-queries.ts";
 import { typeName } from "./parser-types.ts";
 import { SqlSyntaxError, UnsupportedSyntax } from "./syntax-error.ts";
 import type { TokenReader } from "./token-reader.ts";
@@ -27,60 +27,17 @@ export function declare(p: TokenReader, line: number): Statement {
       statements.push({ line, kind: "declare_table", name, ...tableElements(p) });
       return;
     }
-    if (p.at("CURSOR")) throw new UnsupportedSyntax("a cursor variable");
+    if (p.accept("CURSOR")) {
+      flush();
+      statements.push({ line, kind: "declare_cursor_variable", name });
+      return;
+    }
     const variable: Declared = { name, type: typeName(p) };
     if (p.accept("=")) variable.value = expression(p);
     variables.push(variable);
   });
   flush();
   return statements.length === 1 ? statements[0]! : { line, kind: "block", body: statements };
-}
-
-/** https://learn.microsoft.com/sql/t-sql/language-elements/declare-cursor-transact-sql */
-function declareCursor(p: TokenReader, line: number): Statement {
-  const name = p.identifier();
-  const options: string[] = [];
-  while (p.at("INSENSITIVE") || p.at("SCROLL")) options.push(p.advance().key);
-  p.expect("CURSOR");
-  while (p.token.kind === "word") options.push(p.advance().key);
-  p.expect("FOR");
-  const query = wholeQuery(p);
-  if (p.acceptAll("FOR", "READ", "ONLY")) {
-    options.push("READ_ONLY");
-  } else if (p.acceptAll("FOR", "UPDATE")) {
-    options.push("FOR UPDATE");
-    if (p.accept("OF")) p.list(() => p.identifier());
-  }
-  return { line, kind: "declare_cursor", name, query, options };
-}
-
-export function cursorStatement(p: TokenReader, line: number): Statement {
-  const start = p.pos;
-  const action = p.expectOne("OPEN", "CLOSE", "DEALLOCATE").toLowerCase() as "open" | "close" | "deallocate";
-  if (["SYMMETRIC", "MASTER", "ALL"].includes(p.token.key) && p.peek().kind !== "end" && p.peek().key !== ";") {
-    return unsupported(p, line, start, 3);
-  }
-  return { line, kind: "cursor", action, name: cursorName(p) };
-}
-
-function cursorName(p: TokenReader): string {
-  if (p.at("GLOBAL") && (p.peek().kind === "word" || p.peek().kind === "quoted")) p.advance();
-  return p.token.kind === "variable" ? p.variable() : p.identifier();
-}
-
-export function fetch(p: TokenReader, line: number): Statement {
-  p.expect("FETCH");
-  let direction: "next" | "prior" | "first" | "last" = "next";
-  if (p.at("ABSOLUTE") || p.at("RELATIVE")) throw new UnsupportedSyntax(`FETCH ${p.token.key}`);
-  if (["NEXT", "PRIOR", "FIRST", "LAST"].includes(p.token.key)) {
-    direction = p.advance().key.toLowerCase() as typeof direction;
-    p.expect("FROM");
-  } else {
-    p.accept("FROM");
-  }
-  const cursor = cursorName(p);
-  const into = p.accept("INTO") ? p.list(() => p.variable()) : [];
-  return { line, kind: "fetch", cursor, direction, into };
 }
 
 /** Options that are ON or OFF, several of which one SET may name. https://learn.microsoft.com/sql/t-sql/statements/set-statements-transact-sql */
@@ -147,7 +104,7 @@ function setVariable(p: TokenReader, line: number): Statement {
   const name = p.variable();
   if (p.at(".") || p.at("::")) throw new UnsupportedSyntax("a method call on a variable");
   const op = assignOp(p);
-  if (p.at("CURSOR")) throw new UnsupportedSyntax("a cursor variable");
+  if (op === "=" && (p.at("CURSOR") || namesCursor(p))) return setCursor(p, line, name);
   return { line, kind: "set_variable", name, op, value: expression(p) };
 }
 

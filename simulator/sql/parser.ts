@@ -23,13 +23,14 @@ import {
   waitfor,
   whileStatement,
 } from "./parser-control.ts";
+import { cursorStatement, fetch } from "./parser-cursors.ts";
 import { alter, create, unsupported } from "./parser-ddl.ts";
 import { dataStatement } from "./parser-dml.ts";
 import { drop } from "./parser-drop.ts";
 import { bareExecute, callEscape, execute } from "./parser-execute.ts";
 import { expression } from "./parser-expressions.ts";
 import { alterRole, permissionStatement } from "./parser-security.ts";
-import { cursorStatement, declare, fetch, set } from "./parser-session.ts";
+import { declare, set } from "./parser-session.ts";
 import { parameterDefinition, typeName } from "./parser-types.ts";
 import { SqlSyntaxError, UnsupportedSyntax } from "./syntax-error.ts";
 import { TokenReader } from "./token-reader.ts";

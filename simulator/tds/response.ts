@@ -7,7 +7,14 @@
  */
 import { collationOf } from "../engine/collations.ts";
 import type { RowBlock } from "../engine/row-block.ts";
-import type { EnvironmentChange, ResultColumn, ResultSink, RpcParameter, ServerMessage } from "../engine/session.ts";
+import type {
+  BrowseInfo,
+  EnvironmentChange,
+  ResultColumn,
+  ResultSink,
+  RpcParameter,
+  ServerMessage,
+} from "../engine/session.ts";
 import type { SqlType, Value } from "../engine/values.ts";
 import { BlockWriter } from "./blocks.ts";
 import type { Dialect } from "./dialect.ts";
@@ -18,6 +25,7 @@ import {
   DONE,
   ENV,
   TOKEN,
+  writeBrowseInfo,
   writeColumns,
   writeDone,
   writeEnvBytes,
@@ -80,7 +88,7 @@ export class Response implements ResultSink {
     this.#rpc = rpc;
   }
 
-  columns(columns: ResultColumn[]): void {
+  columns(columns: ResultColumn[], browse?: BrowseInfo): void {
     if (this.#closed) return;
     const { output, dialect, collation } = this.#context;
     this.#release();
@@ -94,6 +102,7 @@ export class Response implements ResultSink {
       encoder: encoders[i]!,
     }));
     writeColumns(output.tokens, dialect, described);
+    if (browse) writeBrowseInfo(output.tokens, dialect, browse);
   }
 
   #flags(column: ResultColumn): number {

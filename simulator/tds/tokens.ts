@@ -1,5 +1,5 @@
 /** Tokens of a response (MS-TDS 2.2.7) other than rows. */
-import type { ServerMessage } from "../engine/session.ts";
+import type { BrowseInfo, ServerMessage } from "../engine/session.ts";
 import type { SqlType, Value } from "../engine/values.ts";
 import type { ByteWriter } from "./bytes.ts";
 import type { Dialect } from "./dialect.ts";
@@ -8,6 +8,8 @@ import type { Encoder } from "./encoding.ts";
 export const TOKEN = {
   returnStatus: 0x79,
   colMetadata: 0x81,
+  tableName: 0xa4,
+  columnInfo: 0xa5,
   error: 0xaa,
   info: 0xab,
   returnValue: 0xac,
@@ -143,6 +145,37 @@ export function writeColumns(to: ByteWriter, dialect: Dialect, columns: readonly
     }
     to.bVarchar(name);
   }
+}
+
+const COLUMN_STATUS = { expression: 0x04, key: 0x08, hidden: 0x10, differentName: 0x20 } as const;
+
+/** TABNAME and COLINFO (2.2.7.22 and 2.2.7.3): which tables the columns come from. */
+export function writeBrowseInfo(to: ByteWriter, dialect: Dialect, { tables, columns }: BrowseInfo): void {
+  to.u8(TOKEN.tableName);
+  const tablesAt = to.length;
+  to.u16(0);
+  for (const parts of tables) {
+    if (dialect.atLeast72) {
+      to.u8(parts.length);
+      for (const part of parts) to.usVarchar(part);
+    } else to.usVarchar(parts.join("."));
+  }
+  to.patchU16(tablesAt, to.length - tablesAt - 2);
+  to.u8(TOKEN.columnInfo);
+  const columnsAt = to.length;
+  to.u16(0);
+  for (const [i, { table, expression, key, hidden, name }] of columns.entries()) {
+    to.u8((i + 1) & 0xff);
+    to.u8(table);
+    to.u8(
+      (expression ? COLUMN_STATUS.expression : 0) |
+        (key ? COLUMN_STATUS.key : 0) |
+        (hidden ? COLUMN_STATUS.hidden : 0) |
+        (name === undefined ? 0 : COLUMN_STATUS.differentName),
+    );
+    if (name !== undefined) to.bVarchar(name);
+  }
+  to.patchU16(columnsAt, to.length - columnsAt - 2);
 }
 
 function writeTypeHead(to: ByteWriter, dialect: Dialect, userType: number, flags: number): void {

@@ -18,6 +18,7 @@ export function compare(scenario: Scenario, played: Played, client: Client): voi
     if (step.do === "batch") return [{ expect: step.expect ?? {}, place: `${place}: ${step.sql}` }];
     if (step.do === "call") return [{ expect: step.expect, place: `${place}: ${step.procedure}` }];
     if (step.do === "bulk") return [{ expect: step.expect, place: `${place}: bulk copy into ${step.table}` }];
+    if (step.do === "scroll") return [{ expect: step.expect, place: `${place}: ${step.cursor} cursor, ${step.sql}` }];
     if (step.do === "cancel") return [{ expect: "cancelled", place: `${place}: ${step.sql}` }];
     return [{ expect: {}, place: `${place}: ${step.do}` }];
   });

@@ -28,6 +28,7 @@ export interface Scenario {
  * - several errors: tells every error of a batch and the results between them
  * - bulk: bulk copy; "bulk options" with the options of INSERT BULK
  * - tables: table-valued parameters
+ * - server cursors: results that scroll and can be changed, by cursors of the server
  */
 export type Ability =
   | "parameters"
@@ -40,7 +41,8 @@ export type Ability =
   | "several errors"
   | "bulk"
   | "bulk options"
-  | "tables";
+  | "tables"
+  | "server cursors";
 
 export type Step =
   | { do: "batch"; sql: string; parameters?: Parameter[]; expect?: Expected }
@@ -51,6 +53,8 @@ export type Step =
   | { do: "cancel"; sql: string }
   | { do: "prepared"; sql: string; runs: { parameters: Parameter[]; expect: Expected }[] }
   | ({ do: "bulk"; table: string; options?: BulkOption[]; expect: Expected } & Rows)
+  /** After each move the row that it leads to, or [null] where there is none. Its `expect` has one set of them. */
+  | { do: "scroll"; sql: string; cursor: "static" | "keyset" | "dynamic"; moves: Move[]; expect: Expected }
   | { do: "call"; procedure: string; arguments: Argument[]; expect: Expected };
 
 /** In statements `@p1`, `@p2`, in this order and each once; clients with other marks put them in their place. */
@@ -68,6 +72,9 @@ export interface Rows {
   columns: { name: string; type: string }[];
   rows: (string | null)[][];
 }
+
+/** "absolute 3", "relative -1"; "update name=x" and "insert 5,x" set the result's columns; "delete" leads to no row. */
+export type Move = string;
 
 export type BulkOption = "CHECK_CONSTRAINTS" | "KEEP_NULLS" | "TABLOCK";
 

@@ -21,7 +21,7 @@ const GLOBALS: Record<string, Global> = {
     (session) => (session.lastIdentity === null ? null : new Decimal(session.lastIdentity, 0)),
   ],
   "@@fetch_status": [INT, (session) => session.fetchStatus],
-  "@@cursor_rows": [INT, () => -1],
+  "@@cursor_rows": [INT, (session) => session.cursorRows],
   "@@spid": [SMALLINT, (session) => session.spid],
   "@@version": [
     { id: "nvarchar", length: 300 },

@@ -1,5 +1,6 @@
 /** What a session can ask about itself: the error being handled, transactions, identity values, users. */
 
+import type { Cursor } from "../cursors/cursor.ts";
 import { cast } from "../expressions/arithmetic.ts";
 import type { Compiled, Frame } from "../expressions/compiled.ts";
 import type { SqlError } from "../session.ts";
@@ -35,6 +36,11 @@ export const sessionFunctions: Builtins = {
       const { currentTransaction } = frame.run.session;
       return currentTransaction ? (currentTransaction.doomed ? -1 : 1) : 0;
     }),
+  ),
+  cursor_status: builtin(2, 2, ([where, name]) =>
+    strict([text(where!), text(name!)], { id: "smallint" }, ([kind, given], frame) =>
+      cursorStatus((kind as string).toLowerCase(), (given as string).toLowerCase(), frame),
+    ),
   ),
   scope_identity: builtin(0, 0, () => info(NUMERIC38, (frame) => decimal(frame.run.activation.identity))),
   current_transaction_id: builtin(0, 0, () =>
@@ -172,4 +178,16 @@ export function formatMessage(format: string, args: Value[]): string {
 
 function plain(value: Value): Value {
   return value !== null && typeof value === "object" && "type" in value ? value.value : value;
+}
+
+/** https://learn.microsoft.com/sql/t-sql/functions/cursor-status-transact-sql */
+function cursorStatus(kind: string, name: string, { run: { activation, session } }: Frame): number {
+  let cursor: Cursor | null | undefined;
+  if (kind === "local") cursor = activation.cursors.get(name);
+  else if (kind === "global") cursor = session.cursors.get(name);
+  else cursor = activation.cursorVariables.get(name.startsWith("@") ? name : `@${name}`);
+  if (cursor === undefined) return -3;
+  if (cursor === null) return -2;
+  if (!cursor.isOpen) return -1;
+  return cursor.rowCount === 0 ? 0 : 1;
 }

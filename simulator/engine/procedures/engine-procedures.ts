@@ -1,17 +1,21 @@
 /** Procedures that need the engine's inside: running texts, prepared statements, application locks. */
+
 import type { Argument, Caller } from "../statements/calls.ts";
 import { applicationLock, releaseApplicationLock } from "./application-locks.ts";
+import {
+  changeByCursor,
+  closeCursor,
+  cursorOption,
+  executeCursor,
+  fetchCursor,
+  openCursor,
+  prepareAndExecuteCursor,
+  prepareCursor,
+  unprepareCursor,
+} from "./cursors.ts";
 import { describeFirstResultSet } from "./describe.ts";
 import { addRoleMember, dropRoleMember, rename, setSessionContext } from "./maintenance.ts";
-import {
-  execute,
-  executeSql,
-  prepare,
-  prepareAndExecute,
-  refuseCursor,
-  resetConnection,
-  unprepare,
-} from "./prepared.ts";
+import { execute, executeSql, prepare, prepareAndExecute, resetConnection, unprepare } from "./prepared.ts";
 import { sequenceGetRange } from "./sequence-range.ts";
 
 export type EngineProcedure = (caller: Caller, args: Argument[]) => Promise<number>;
@@ -23,9 +27,15 @@ export const engineProcedures: ReadonlyMap<string, EngineProcedure> = new Map<st
   ["sp_prepexec", prepareAndExecute],
   ["sp_unprepare", unprepare],
   ["sp_reset_connection", resetConnection],
-  ...["", "open", "prepare", "execute", "prepexec", "unprepare", "fetch", "option", "close"].map(
-    (kind): [string, EngineProcedure] => [`sp_cursor${kind}`, refuseCursor],
-  ),
+  ["sp_cursor", changeByCursor],
+  ["sp_cursoropen", openCursor],
+  ["sp_cursorprepare", prepareCursor],
+  ["sp_cursorexecute", executeCursor],
+  ["sp_cursorprepexec", prepareAndExecuteCursor],
+  ["sp_cursorunprepare", unprepareCursor],
+  ["sp_cursorfetch", fetchCursor],
+  ["sp_cursoroption", cursorOption],
+  ["sp_cursorclose", closeCursor],
   ["sp_describe_first_result_set", describeFirstResultSet],
   ["sp_getapplock", applicationLock],
   ["sp_releaseapplock", releaseApplicationLock],

@@ -2,9 +2,8 @@
  * sp_executesql and prepared statements. https://learn.microsoft.com/sql/relational-databases/system-stored-procedures/sp-executesql-transact-sql
  */
 
-import type { ParameterDefinition } from "../../sql/ast.ts";
+import type { ParameterDefinition, Statement } from "../../sql/ast.ts";
 import { parseParameterDeclarations, SqlSyntaxError } from "../../sql/parser.ts";
-import { unsupported } from "../errors.ts";
 import { Activation } from "../run.ts";
 import { SqlError } from "../session.ts";
 import { type Argument, type Caller, inside } from "../statements/calls.ts";
@@ -18,7 +17,7 @@ import type { SqlType, Value } from "../values.ts";
 
 const INT: SqlType = { id: "int" };
 
-function textOf(arg: Argument | undefined, parameter: string, procedure: string): string {
+export function textOf(arg: Argument | undefined, parameter: string, procedure: string): string {
   if (!arg)
     throw new SqlError(
       201,
@@ -52,11 +51,12 @@ export async function executeSql(caller: Caller, args: Argument[]): Promise<numb
   );
 }
 
-async function runPrepared(
+/** A prepared text ready to run: its parameters hold the values. */
+export async function activate(
   caller: Caller,
   { text, declarations: declared }: Prepared,
   values: Argument[],
-): Promise<number> {
+): Promise<{ activation: Activation; statements: Statement[]; giveBack: () => void }> {
   const { session } = caller;
   const activation = new Activation(caller.activation);
   const parameters = declarations(declared);
@@ -88,9 +88,14 @@ async function runPrepared(
   if (values.length > parameters.length)
     throw new SqlError(8144, "Procedure or function sp_executesql has too many arguments specified.", 16, 2);
   const statements = session.engine.batches.parse(text, session.options.quotedIdentifier);
+  return { activation, statements, giveBack: () => giveBack(inner, bound) };
+}
+
+async function runPrepared(caller: Caller, prepared: Prepared, values: Argument[]): Promise<number> {
+  const { activation, statements, giveBack: give } = await activate(caller, prepared, values);
   await inside({ ...caller, activation }, statements, null);
-  giveBack(inner, bound);
-  return session.lastError;
+  give();
+  return caller.session.lastError;
 }
 
 /** @handle OUTPUT, @params, @stmt, @options */
@@ -98,17 +103,17 @@ export async function prepare(caller: Caller, args: Argument[]): Promise<number>
   const [handle, params, statement] = args;
   const text = textOf(statement, "stmt", "sp_prepare");
   caller.session.engine.batches.parse(text, caller.session.options.quotedIdentifier);
-  keep(caller, handle, { declarations: params?.value ? textOf(params, "params", "sp_prepare") : "", text });
+  keepPrepared(caller, handle, { declarations: params?.value ? textOf(params, "params", "sp_prepare") : "", text });
   return 0;
 }
 
-function keep({ session }: Caller, handle: Argument | undefined, prepared: Prepared): void {
+export function keepPrepared({ session }: Caller, handle: Argument | undefined, prepared: Prepared): void {
   const number = session.nextHandle++;
   session.prepared.set(number, prepared);
   handle?.give?.(number, INT);
 }
 
-function preparedBy({ session }: Caller, handle: Argument | undefined): { number: number; prepared: Prepared } {
+export function preparedBy({ session }: Caller, handle: Argument | undefined): { number: number; prepared: Prepared } {
   const number = handle ? (convertValue(handle.value, handle.type, INT) as Value) : null;
   const prepared = typeof number === "number" ? session.prepared.get(number) : undefined;
   if (!prepared)
@@ -127,7 +132,7 @@ export async function prepareAndExecute(
 ): Promise<number> {
   const text = textOf(statement, "stmt", "sp_prepexec");
   const prepared = { declarations: params?.value ? textOf(params, "params", "sp_prepexec") : "", text };
-  keep(caller, handle, prepared);
+  keepPrepared(caller, handle, prepared);
   return runPrepared(caller, prepared, values);
 }
 
@@ -139,8 +144,4 @@ export async function unprepare(caller: Caller, [handle]: Argument[]): Promise<n
 export async function resetConnection({ session }: Caller): Promise<number> {
   await session.reset(false);
   return 0;
-}
-
-export async function refuseCursor(): Promise<number> {
-  throw unsupported("server cursors of clients (sp_cursoropen and its kin)");
 }

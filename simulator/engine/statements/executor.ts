@@ -293,6 +293,10 @@ export class Executor {
       case "deny":
       case "revoke":
         return securityStatement(this, statement);
+      case "declare_cursor_variable":
+        this.activation.cursorVariables.set(statement.name.toLowerCase(), null);
+        return;
+      case "set_cursor":
       case "declare_cursor":
       case "cursor":
       case "fetch":

@@ -20,6 +20,7 @@ const SWITCHES: Record<
   QUOTED_IDENTIFIER: "quotedIdentifier",
   NUMERIC_ROUNDABORT: "numericRoundAbort",
   FMTONLY: "formatOnly",
+  CURSOR_CLOSE_ON_COMMIT: "cursorCloseOnCommit",
 };
 
 /** Those that change what a client is shown about plans and times, or nothing at all here. */
@@ -27,7 +28,6 @@ const WITHOUT_EFFECT = new Set([
   "STATISTICS",
   "ANSI_NULL_DFLT_ON",
   "ANSI_NULL_DFLT_OFF",
-  "CURSOR_CLOSE_ON_COMMIT",
   "FORCEPLAN",
   "QUERY_GOVERNOR_COST_LIMIT",
   "ARITHIGNORE",

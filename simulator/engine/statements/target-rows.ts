@@ -1,5 +1,7 @@
 /** Which rows an UPDATE or DELETE is about: its target, joined with its FROM clause, where its condition holds. */
 
+import type { Cursor } from "../cursors/cursor.ts";
+import { unsupported } from "../errors.ts";
 import type { Frame } from "../expressions/compiled.ts";
 import { newFrame } from "../expressions/compiled.ts";
 import type { Compiler } from "../expressions/compiler.ts";
@@ -9,9 +11,10 @@ import { percentOf, wholeNumber } from "../query/ordering.ts";
 import { findObject, findSource } from "../query/sources.ts";
 import type { Run } from "../run.ts";
 import { SqlError } from "../session.ts";
-import type { Entry } from "../table.ts";
+import { type Entry, visible } from "../table.ts";
 import { ChangeTarget } from "./change-target.ts";
 import { type Kind, refuseSystem } from "./changes.ts";
+import { findCursor } from "./cursors.ts";
 import type { Executor } from "./executor.ts";
 import { writableVariable } from "./table-variables.ts";
 
@@ -21,6 +24,8 @@ export class TargetRows {
   readonly #from: FromClause;
   readonly #limit: ((frame: Frame) => number) | null;
   readonly #percent: boolean;
+  /** Of WHERE CURRENT OF. */
+  readonly #cursor: Cursor | null;
 
   constructor(
     executor: Executor,
@@ -46,6 +51,9 @@ export class TargetRows {
     this.target = new ChangeTarget(leaf, wanted, written);
     this.target.require(compiler, permission);
     this.#from.where(statement.where);
+    this.#cursor = statement.currentOf ? findCursor(executor, statement.currentOf) : null;
+    if (this.#cursor && !leaf.table) throw unsupported(`${permission} … WHERE CURRENT OF through a view`);
+    if (this.#cursor && written) refuseUnlisted(this.#cursor, written);
     const { top } = statement;
     const count = top && compiler.expression(top.count, new Scope(null));
     this.#percent = top?.percent === true;
@@ -105,6 +113,13 @@ export class TargetRows {
   *open(frame: Frame): Generator<boolean> {
     const limit = this.#limit ? this.#limit(frame) : Number.POSITIVE_INFINITY;
     if (limit <= 0) return;
+    if (this.#cursor) {
+      const { entry } = this.#cursor.current(this.target.table);
+      frame.rows[this.target.slot] = visible(entry, frame.run.snapshot);
+      frame.entries![this.target.slot] = entry;
+      if (frame.rows[this.target.slot]) yield true;
+      return;
+    }
     if (!this.#percent) {
       yield* this.#rows(frame, limit);
       return;
@@ -115,6 +130,11 @@ export class TargetRows {
       else yield false;
     }
     yield* this.#rows(frame, percentOf(count, limit));
+  }
+
+  /** After the row that a cursor stands on was changed: where it is stored now. */
+  changed(before: Entry, now: Entry): void {
+    if (before === now) this.#cursor?.current(this.target.table, true).changed(now);
   }
 
   *#rows(frame: Frame, limit: number): Generator<boolean> {
@@ -134,4 +154,16 @@ export class TargetRows {
       yield true;
     }
   }
+}
+
+/** Error 16932: FOR UPDATE OF names the columns that may be changed. */
+function refuseUnlisted({ options }: Cursor, written: string[]): void {
+  const listed = options.columns?.map((name) => name.toLowerCase());
+  if (!listed || written.every((name) => listed.includes(name.toLowerCase()))) return;
+  throw new SqlError(
+    16932,
+    "The cursor has a FOR UPDATE list and the requested column to be updated is not in this list.",
+    16,
+    1,
+  );
 }

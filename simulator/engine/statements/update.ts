@@ -59,6 +59,7 @@ export function prepareUpdate(executor: Executor, statement: Kind<"update">): Pr
       writer.finish(after, run, "UPDATE");
       const now = transaction.update(table, entry, after);
       changed.written.push({ entry: now, before, after });
+      targets.changed(entry, now);
       if (output) {
         scratch.rows = sources!;
         output.add(scratch, after, before);

@@ -1,4 +1,5 @@
 /** DECLARE and SET of variables. */
+
 import type { Expr } from "../../sql/ast.ts";
 import { assignOperator, cast } from "../expressions/arithmetic.ts";
 import { newFrame } from "../expressions/compiled.ts";
@@ -6,6 +7,7 @@ import { Scope } from "../expressions/scope.ts";
 import { declaredType, userTypeOf } from "../types/user-types.ts";
 import type { SqlType, Value } from "../values.ts";
 import type { Kind } from "./changes.ts";
+import { findCursor } from "./cursors.ts";
 import type { Executor } from "./executor.ts";
 import { declareTyped } from "./table-variables.ts";
 
@@ -33,6 +35,12 @@ function assigned(executor: Executor, expr: Expr, type: SqlType): Value {
 }
 
 export function assignVariable(executor: Executor, statement: Kind<"set_variable">): void {
+  const { cursorVariables } = executor.activation;
+  const key = statement.name.toLowerCase();
+  if (cursorVariables.has(key) && statement.value.kind === "variable") {
+    cursorVariables.set(key, findCursor(executor, { name: statement.value.name, global: false }));
+    return;
+  }
   const variable = executor.activation.variable(statement.name);
   if (statement.op === "=") variable.value = assigned(executor, statement.value, variable.type);
   else {

@@ -4,6 +4,7 @@ import { bulk } from "./bulk.ts";
 import { cdc } from "./cdc.ts";
 import { changes } from "./changes.ts";
 import { control } from "./control.ts";
+import { cursors } from "./cursors.ts";
 import { definitions } from "./definitions.ts";
 import { errors } from "./errors.ts";
 import { functions } from "./functions.ts";
@@ -25,6 +26,7 @@ export function allScenarios(client: Client, encryption: Encryption): Scenario[]
     requests,
     bulk,
     tables,
+    cursors,
     errors,
     cdc,
   ].flat();

@@ -133,7 +133,14 @@ test("cursors from DECLARE to DEALLOCATE", () => {
     "FAST_FORWARD",
     "READ_ONLY",
   ]);
-  assert.deepEqual(statements[2], { line: 1, kind: "fetch", cursor: "c", direction: "next", into: ["@a", "@b"] });
+  const cursor = { name: "c", global: false };
+  assert.deepEqual(statements[2], { line: 1, kind: "fetch", cursor, direction: "next", into: ["@a", "@b"] });
+  assert.deepEqual(statements[5], {
+    line: 1,
+    kind: "cursor",
+    action: "deallocate",
+    cursor: { name: "c", global: true },
+  });
 });
 
 test("labels, GOTO, RETURN with and without a value, WAITFOR, KILL, CHECKPOINT", () => {

@@ -8,6 +8,7 @@ import com.microsoft.sqlserver.jdbc.SQLServerDataSource;
 import com.microsoft.sqlserver.jdbc.SQLServerDataTable;
 import com.microsoft.sqlserver.jdbc.SQLServerException;
 import com.microsoft.sqlserver.jdbc.SQLServerPreparedStatement;
+import com.microsoft.sqlserver.jdbc.SQLServerResultSet;
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
@@ -81,6 +82,8 @@ public final class Conformance {
   }
 
   static final class Step extends Rows {
+    String cursor;
+    List<String> moves;
     String sql, isolation, procedure, table;
     List<Parameter> parameters, arguments;
     List<String> options;
@@ -151,6 +154,7 @@ public final class Conformance {
     source.setPassword(target.password);
     source.setLoginTimeout(20);
     source.setSendTimeAsDatetime(false);
+    source.setSelectMethod(System.getProperty("selectMethod", "direct"));
     source.setEncrypt(Map.of("login", "false", "all", "true", "strict", "strict").get(target.encryption));
     if (target.encryption.equals("strict")) source.setServerCertificate(target.certificate);
     else source.setTrustServerCertificate(true);
@@ -191,6 +195,7 @@ public final class Conformance {
             }
           }
         }
+        case "scroll" -> scroll(connection, step, seen);
         case "bulk" -> bulk(connection, step, seen);
         case "call" -> call(connection, step, seen);
         case "cancel" -> cancel(connection, step.sql, seen);
@@ -221,6 +226,67 @@ public final class Conformance {
           });
     }
     connection.setAutoCommit(false);
+  }
+
+  private static void scroll(Connection connection, Step step, Seen seen) throws SQLException {
+    int type =
+        switch (step.cursor) {
+          case "keyset" -> SQLServerResultSet.TYPE_SS_SCROLL_KEYSET;
+          case "dynamic" -> SQLServerResultSet.TYPE_SS_SCROLL_DYNAMIC;
+          default -> ResultSet.TYPE_SCROLL_INSENSITIVE;
+        };
+    int concurrency = step.cursor.equals("static") ? ResultSet.CONCUR_READ_ONLY : ResultSet.CONCUR_UPDATABLE;
+    Set set = new Set();
+    seen.sets.add(set);
+    try (Statement statement = connection.createStatement(type, concurrency);
+        ResultSet results = statement.executeQuery(step.sql)) {
+      int count = results.getMetaData().getColumnCount();
+      for (int i = 1; i <= count; i++) set.columns.add(results.getMetaData().getColumnLabel(i));
+      for (String move : step.moves) {
+        List<String> row = new ArrayList<>();
+        if (move(results, move)) {
+          for (int i = 1; i <= count; i++) row.add(text(results.getObject(i)));
+        } else row.add(null);
+        set.rows.add(row);
+      }
+    }
+  }
+
+  /** Whether it leads to a row. */
+  private static boolean move(ResultSet results, String move) throws SQLException {
+    String[] words = move.split(" ", 2);
+    switch (words[0]) {
+      case "first":
+        return results.first();
+      case "last":
+        return results.last();
+      case "previous":
+        return results.previous();
+      case "absolute":
+        return results.absolute(Integer.parseInt(words[1]));
+      case "relative":
+        return results.relative(Integer.parseInt(words[1]));
+      case "refresh":
+        results.refreshRow();
+        return true;
+      case "update":
+        String[] change = words[1].split("=");
+        results.updateString(change[0], change[1]);
+        results.updateRow();
+        return true;
+      case "delete":
+        results.deleteRow();
+        return false;
+      case "insert":
+        String[] values = words[1].split(",");
+        results.moveToInsertRow();
+        for (int i = 0; i < values.length; i++) results.updateString(i + 1, values[i]);
+        results.insertRow();
+        results.moveToCurrentRow();
+        return true;
+      default:
+        return results.next();
+    }
   }
 
   private static void bulk(Connection connection, Step step, Seen seen) throws SQLException {
