@@ -198,6 +198,31 @@ export function registerServerViews(engine: Engine): void {
             };
       },
     ),
+    // https://learn.microsoft.com/sql/relational-databases/system-dynamic-management-views/sys-dm-tran-session-transactions-transact-sql
+    stateView(
+      "SERVER",
+      "dm_tran_session_transactions",
+      `session_id int, transaction_id bigint, transaction_descriptor binary(8), enlist_count int, is_user_transaction bit,
+       is_local bit, is_enlisted bit, is_bound bit, open_transaction_count int`,
+      function* ({ engine: server }) {
+        for (const { spid, currentTransaction, transactionCount } of server.sessions.values())
+          if (currentTransaction)
+            yield {
+              session_id: spid,
+              transaction_id: currentTransaction.id,
+              transaction_descriptor: Buffer.from(
+                currentTransaction.id.toString(16).padStart(16, "0"),
+                "hex",
+              ).reverse(),
+              enlist_count: 0,
+              is_user_transaction: true,
+              is_local: true,
+              is_enlisted: false,
+              is_bound: false,
+              open_transaction_count: transactionCount,
+            };
+      },
+    ),
     emptyView(
       "sys",
       "dm_tran_locks",

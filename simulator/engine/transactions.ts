@@ -37,6 +37,9 @@ interface LogPart {
 /** Where a statement or a savepoint began. */
 export interface Mark {
   undo: number;
+  /** Row locks, and what ends with the transaction. */
+  locked: number;
+  ends: number;
   log: Map<Database, { records: number; ddl: number }>;
 }
 
@@ -183,7 +186,21 @@ export class Transaction {
   mark(): Mark {
     const log = new Map<Database, { records: number; ddl: number }>();
     for (const [database, part] of this.#log) log.set(database, { records: part.records.length, ddl: part.ddl.length });
-    return { undo: this.#undo.length, log };
+    return { undo: this.#undo.length, locked: this.#locked.length, ends: this.onEnd.length, log };
+  }
+
+  /**
+   * To a savepoint: undoes what came after it, and "releases any locks that are acquired beyond the savepoint, with the exception of
+   * escalations and conversions". https://learn.microsoft.com/sql/t-sql/language-elements/rollback-transaction-transact-sql
+   */
+  rollbackToSavepoint(mark: Mark): void {
+    this.rollbackTo(mark);
+    for (const entry of this.#locked.splice(mark.locked)) entry.owner = null;
+    for (const end of this.onEnd.splice(mark.ends)) end();
+    // Who waits for one of those rows looks again.
+    this.#resolveEnded?.();
+    this.#resolveEnded = null;
+    this.#ended = null;
   }
 
   /** Undoes what came after the mark. Locks stay. */

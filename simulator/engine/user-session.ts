@@ -375,7 +375,7 @@ export class Session implements SqlSession {
           16,
           1,
         );
-      transaction.rollbackTo(mark);
+      transaction.rollbackToSavepoint(mark);
       return;
     }
     if (name !== "" && name.toLowerCase() !== transaction.name.toLowerCase())

@@ -233,6 +233,23 @@ describe("transactions", () => {
   });
 });
 
+// https://learn.microsoft.com/sql/t-sql/language-elements/rollback-transaction-transact-sql
+test("rolling back to a savepoint lets go of the locks taken since, and only of those", async () => {
+  await a.run("BEGIN TRAN; UPDATE t SET v = 11 WHERE id = 1; SAVE TRAN s; UPDATE t SET v = 22 WHERE id = 2");
+  const [waits] = await blocked(b, b.run("UPDATE t SET v = 23 WHERE id = 2"));
+  await a.run("ROLLBACK TRAN s");
+  await waits;
+  assert.equal(await b.error("SET LOCK_TIMEOUT 10; UPDATE t SET v = 12 WHERE id = 1"), 1222);
+  await a.run("SELECT TOP (0) * FROM t WITH (TABLOCKX); ROLLBACK");
+
+  // As Debezium's snapshots lock tables while they read their columns.
+  await a.run("BEGIN TRAN; SAVE TRAN s; SELECT TOP (0) * FROM t WITH (TABLOCKX)");
+  assert.equal(await b.error("UPDATE t SET v = 12 WHERE id = 1"), 1222);
+  await a.run("ROLLBACK TRAN s");
+  await b.run("UPDATE t SET v = 12 WHERE id = 1");
+  await a.run("COMMIT");
+});
+
 // https://learn.microsoft.com/sql/t-sql/statements/alter-database-transact-sql-set-options
 test("SINGLE_USER WITH ROLLBACK IMMEDIATE ends the other sessions of a database, and keeps new ones out", async () => {
   await a.run("CREATE DATABASE crowded; USE crowded; CREATE TABLE t (a int); BEGIN TRAN; INSERT t VALUES (1)");
