@@ -252,7 +252,6 @@ export function registerConstraintViews(engine: Engine): void {
       },
     ),
     emptyView("sys", "partition_schemes", "name sysname!, data_space_id int!, type char(2)!, function_id int!"),
-    emptyView("sys", "triggers", `${OBJECT}, is_disabled bit!, is_instead_of_trigger bit!`),
   ];
   for (const definition of views) engine.registerView(definition);
 }

@@ -85,6 +85,7 @@ export function* databaseObjects(database: Database): Generator<CatalogObject> {
     const type = FUNCTION_TYPES[returns.kind];
     yield { objectId, name, schema, parentId: 0, type, created: createDate, modified: modifyDate, msShipped };
   }
+  // Those that read a capture instance's changes: they are not shipped, though change tables are.
   for (const { schema, name } of database.systemObjects.tableFunctions.values())
     yield {
       objectId: -systemObjectId(schema, name),
@@ -94,7 +95,7 @@ export function* databaseObjects(database: Database): Generator<CatalogObject> {
       type: "IF",
       created: database.createDate,
       modified: database.createDate,
-      msShipped: true,
+      msShipped: false,
     };
 }
 

@@ -12,7 +12,7 @@ import { requireSysadmin, write } from "./access.ts";
 import { CdcDatabase } from "./cdc-database.ts";
 import { dropInstances, registerQueryFunctions } from "./enable-table.ts";
 import { cdcError, notice } from "./errors.ts";
-import { metadataTables } from "./metadata-tables.ts";
+import { metadataTables, schemaVersionsTable } from "./metadata-tables.ts";
 
 export function enableDatabase(context: EngineContext, sink: ResultSink): void {
   requireSysadmin(context);
@@ -29,10 +29,10 @@ export function enableDatabase(context: EngineContext, sink: ResultSink): void {
     user.defaultSchema = "cdc";
     user.roles.add("db_owner");
     database.createSchema("cdc", user.principalId);
-    const tables = metadataTables().map((shape) =>
-      database.createTable({ schema: "cdc", ...shape, msShipped: true, createDate: context.now() }),
-    );
-    system.onRollback(() => removeObjects(database, tables));
+    const common = { msShipped: true, createDate: context.now() };
+    for (const shape of metadataTables()) database.createTable({ schema: "cdc", ...shape, ...common });
+    database.createTable({ schema: "dbo", ...schemaVersionsTable(), ...common });
+    system.onRollback(() => removeObjects(database));
   });
   installHooks(cdc);
 }
@@ -46,14 +46,14 @@ export function disableDatabase(context: EngineContext, sink: ResultSink): void 
     return;
   }
   dropInstances(context, cdc, cdc.instances());
-  const metadata = [...database.tables.values()].filter((table) => table.schema === "cdc");
   cdc.dropJobs();
   database.log.length = 0;
-  removeObjects(database, metadata);
+  removeObjects(database);
 }
 
-function removeObjects(database: Database, tables: Table[]): void {
-  for (const table of tables) database.removeTable(table);
+function removeObjects(database: Database): void {
+  for (const table of [...database.tables.values()])
+    if (table.schema === "cdc" || (table.msShipped && table.name === "systranschemas")) database.removeTable(table);
   if (database.principals.find("cdc")) database.principals.drop("cdc");
   database.dropSchema("cdc");
 }

@@ -6,6 +6,7 @@ import { scalar } from "../catalog/define.ts";
 import { lsnFromBuffer, lsnToBuffer } from "../engine/database.ts";
 import type { Engine, EngineContext } from "../engine/engine.ts";
 import { invalidObject } from "../engine/errors.ts";
+import { SqlError } from "../engine/session.ts";
 import type { Table } from "../engine/table.ts";
 import type { Temporal, Value } from "../engine/values.ts";
 import { mayRead } from "./access.ts";
@@ -41,6 +42,18 @@ function ordinalOf(context: EngineContext, instance: Value, column: Value): numb
   const found = readable(context, instance);
   const at = found?.columns.findIndex(({ name }) => name.toLowerCase() === String(column).trimEnd().toLowerCase());
   return at === undefined || at < 0 ? null : at + 1;
+}
+
+/** "0x" and 20 digits. */
+function binaryOf(value: Value): Buffer | null {
+  if (value === null) return null;
+  const match = /^0x([0-9a-f]{20})$/i.exec(String(value).trim());
+  if (!match) throw new SqlError(40510, "The simulator supports sys.fn_cdc_hexstrtobin of 0x and 20 digits only.");
+  return Buffer.from(match[1]!, "hex");
+}
+
+function hexOf(value: Value): string | null {
+  return Buffer.isBuffer(value) ? `0x${value.toString("hex")}` : null;
 }
 
 export function registerCdcFunctions(engine: Engine): void {
@@ -91,6 +104,11 @@ export function registerCdcFunctions(engine: Engine): void {
         return ordinal === null || !Buffer.isBuffer(mask) ? null : isBitSet(ordinal, mask);
       },
     ),
+    scalar("sys.fn_cdc_hexstrtobin", "nvarchar(22)", "binary(10)", (_, [value]) => binaryOf(value!)),
+    // Neither is documented, but scripts show LSNs with them.
+    scalar("sys.fn_varbintohexstr", "varbinary(max)", "nvarchar(max)", (_, [value]) => hexOf(value!)),
   ];
   for (const definition of functions) engine.registerFunction(definition);
+  const inMaster = scalar("dbo.fn_varbintohexstr", "varbinary(max)", "nvarchar(max)", (_, [value]) => hexOf(value!));
+  engine.database("master")!.systemObjects.registerFunction(inMaster);
 }

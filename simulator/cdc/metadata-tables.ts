@@ -5,6 +5,7 @@
 import { columnsOf } from "../catalog/define.ts";
 import type { Column, Index } from "../engine/database.ts";
 import { type CommandIdColumn, capturedType } from "./captured-row.ts";
+import type { CdcDatabase } from "./cdc-database.ts";
 
 export interface TableShape {
   name: string;
@@ -29,25 +30,27 @@ function index(shape: Column[], name: string, options: { id: number; unique: boo
   };
 }
 
-function metadataTable(name: string, spec: string, clustered: string[], others: string[][] = []): TableShape {
+function metadataTable(name: string, spec: string, clustered: string[], unique: string[] = []): TableShape {
   const shape = columns(spec);
   const indexes = [index(shape, `${name}_clustered_idx`, { id: 1, unique: true }, clustered)];
-  for (const [i, keys] of others.entries())
-    indexes.push(index(shape, `${name}_unique_idx`, { id: i + 2, unique: true }, keys));
+  if (unique.length > 0) indexes.push(index(shape, `${name}_unique_idx`, { id: 2, unique: true }, unique));
   return { name, columns: shape, indexes };
 }
 
 /** Made anew for every database: a table owns its columns. */
 export function metadataTables(): TableShape[] {
-  return [
-    metadataTable(
-      "change_tables",
-      `object_id int!, version int, source_object_id int, capture_instance sysname!, start_lsn binary(10), end_lsn binary(10),
+  const changeTables = metadataTable(
+    "change_tables",
+    `object_id int!, version int, source_object_id int, capture_instance sysname!, start_lsn binary(10), end_lsn binary(10),
        supports_net_changes bit, has_drop_pending bit, role_name sysname, index_name sysname, filegroup_name sysname,
        create_date datetime, partition_switch bit!`,
-      ["object_id"],
-      [["capture_instance"]],
-    ),
+    ["object_id"],
+    ["capture_instance"],
+  );
+  const bySource = { id: 3, unique: false };
+  changeTables.indexes.push(index(changeTables.columns, "source_object_id_idx", bySource, ["source_object_id"]));
+  return [
+    changeTables,
     metadataTable(
       "ddl_history",
       `source_object_id int, object_id int!, required_column_update bit, ddl_command nvarchar(max), ddl_lsn binary(10)!,
@@ -59,7 +62,7 @@ export function metadataTables(): TableShape[] {
       `start_lsn binary(10)!, tran_begin_time datetime, tran_end_time datetime, tran_id varbinary(10),
        tran_begin_lsn binary(10)`,
       ["start_lsn"],
-      [["tran_end_time", "start_lsn"]],
+      ["tran_end_time", "start_lsn"],
     ),
     metadataTable(
       "captured_columns",
@@ -70,8 +73,20 @@ export function metadataTables(): TableShape[] {
     metadataTable("index_columns", "object_id int!, column_name sysname!, index_ordinal tinyint!, column_id int!", [
       "object_id",
       "index_ordinal",
+      "column_id",
     ]),
   ];
+}
+
+/** dbo.systranschemas: versions of replicated tables' schemas, which nobody needs to read. */
+export function schemaVersionsTable(): TableShape {
+  const shape = columns("tabid int!, startlsn binary(10)!, endlsn binary(10)!, typeid int!");
+  const keys = ["startlsn"];
+  return {
+    name: "systranschemas",
+    columns: shape,
+    indexes: [index(shape, "uncsystranschemas", { id: 1, unique: true }, keys)],
+  };
 }
 
 /** Columns of a change table before those captured. */
@@ -109,6 +124,25 @@ export function changeTable(
   const name = `${captureInstance}_CT`;
   const indexes = [index(shape, `${name}_clustered_idx`, { id: 1, unique: true }, order)];
   if (options.netChangesKey.length > 0)
-    indexes.push(index(shape, `${name}_idx`, { id: 2, unique: true }, [...options.netChangesKey, ...order]));
+    indexes.push({
+      ...index(shape, `${name}_idx`, { id: 2, unique: true }, [...options.netChangesKey, ...order]),
+      include: [shape.findIndex((column) => column.name === "__$update_mask")],
+    });
   return { name, columns: shape, indexes };
+}
+
+/**
+ * sys.sp_cdc_vupgrade: change tables of an older server get their __$command_id, which stays NULL, as their clustered index is not
+ * rebuilt. Those made from now on are like any.
+ */
+export function upgradeChangeTables(cdc: CdcDatabase): void {
+  for (const { changeTable, commandId } of cdc.instances()) {
+    if (commandId !== "missing") continue;
+    const columnId = Math.max(...changeTable.columns.map((column) => column.columnId)) + 1;
+    const added: Column = { name: "__$command_id", columnId, type: { id: "int" }, nullable: true };
+    changeTable.columns = [...changeTable.columns, added];
+    changeTable.rebuild((row) => [...row, null]);
+  }
+  cdc.database.engine.schemaVersion++;
+  cdc.commandId = "current";
 }

@@ -8,13 +8,13 @@ import type { Column } from "../engine/database.ts";
 import { lsnToBuffer } from "../engine/database.ts";
 import type { Engine, EngineContext } from "../engine/engine.ts";
 import type { Value } from "../engine/values.ts";
-import { isOwner, mayRead, requireEnabled } from "./access.ts";
+import { isOwner, mayRead, requireEnabled, requireOwnerWhereEnabled } from "./access.ts";
 import { cleanUpChangeTable } from "./cleanup-procedure.ts";
 import { disableDatabase, enableDatabase } from "./enable-database.ts";
 import { disableTable, enableTable } from "./enable-table.ts";
 import { cdcError } from "./errors.ts";
 import type { CaptureInstance } from "./instances.ts";
-import { LEADING_COLUMNS } from "./metadata-tables.ts";
+import { LEADING_COLUMNS, upgradeChangeTables } from "./metadata-tables.ts";
 import { WRAPPERS, wrapperFunctions } from "./wrapper-functions.ts";
 
 type Args = Map<string, Value>;
@@ -102,6 +102,10 @@ export function registerCdcProcedures(engine: Engine): void {
         return 0;
       },
     ),
+    procedure("sys", "sp_cdc_vupgrade", "@force_metadata_fixup bit = 0", (context) => {
+      upgradeChangeTables(requireOwnerWhereEnabled(context).cdc);
+      return 0;
+    }),
     procedure(
       "sys",
       "sp_cdc_cleanup_change_table",
@@ -231,6 +235,8 @@ function* generateWrappers(context: EngineContext, args: Args): Generator<RowObj
     columnList: text(args, "@column_list"),
     updateFlagList: text(args, "@update_flag_list"),
   };
-  const instances = text(args, "@capture_instance") === null ? cdc.instances() : [namedInstance(context, args)];
+  const all = text(args, "@capture_instance") === null;
+  if (all && (options.columnList?.trim() || options.updateFlagList?.trim())) throw cdcError(22921);
+  const instances = all ? cdc.instances() : [namedInstance(context, args)];
   for (const instance of instances) if (mayRead(context, instance)) yield* wrapperFunctions(instance, options);
 }

@@ -1,8 +1,10 @@
-/** sys.dm_cdc_log_scan_sessions and sys.dm_cdc_errors. */
-import { type RowObject, stateView } from "../catalog/define.ts";
+/** sys.dm_cdc_log_scan_sessions, sys.dm_cdc_errors, sys.dm_repl_traninfo, and the trigger of sys.triggers. */
+import { type RowObject, stateView, view } from "../catalog/define.ts";
+import { systemObjectId } from "../catalog/objects.ts";
 import type { Engine, EngineContext } from "../engine/engine.ts";
 import { CdcDatabase } from "./cdc-database.ts";
-import type { ScanSession } from "./scan-sessions.ts";
+import { cdcTables } from "./instances.ts";
+import { type ScanSession, type ScanTotals, secondsOf } from "./scan-sessions.ts";
 import { toDatetime } from "./server-time.ts";
 
 /** https://learn.microsoft.com/sql/relational-databases/system-dynamic-management-views/change-data-capture-sys-dm-cdc-log-scan-sessions */
@@ -19,9 +21,46 @@ const ERRORS = `session_id int!, phase_number int!, entry_time datetime!, error_
 
 const NO_LSN = "00000000:00000000:0000";
 
+/** https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-triggers-transact-sql */
+const TRIGGERS = `name sysname!, object_id int!, parent_class tinyint!, parent_class_desc nvarchar(60), parent_id int!,
+  type char(2)!, type_desc nvarchar(60), create_date datetime!, modify_date datetime!, is_ms_shipped bit!, is_disabled bit!,
+  is_not_for_replication bit!, is_instead_of_trigger bit!`;
+
+/** https://learn.microsoft.com/sql/relational-databases/system-dynamic-management-views/sys-dm-repl-traninfo-transact-sql */
+const REPLICATED_TRANSACTIONS = `fp2p_pub_exists tinyint, db_ver int, comp_range_address varbinary(8), textinfo_address varbinary(8),
+  fsinfo_address varbinary(8), begin_lsn nvarchar(64), commit_lsn nvarchar(64), dbid smallint, rows int, xdesid nvarchar(64),
+  artcache_table_address varbinary(8), server nvarchar(514), server_len_in_bytes int, database nvarchar(514),
+  db_len_in_bytes int, originator nvarchar(514), originator_len_in_bytes int, orig_db nvarchar(514),
+  orig_db_len_in_bytes int, cmds_in_tran int, is_boundedupdate_singleton tinyint, begin_update_lsn nvarchar(64),
+  delete_lsn nvarchar(64), last_end_lsn nvarchar(64), fcomplete tinyint, fcompensated tinyint, fprocessingtext tinyint,
+  max_cmds_in_tran int, begin_time datetime, commit_time datetime, session_id int, session_phase int,
+  is_known_cdc_tran bit, error_count int`;
+
 export function registerCdcViews(engine: Engine): void {
+  engine.registerView(view("sys", "triggers", TRIGGERS, ddlTriggers));
+  // Of transactions that a scan is at: no scan is seen half-way.
+  engine.registerView(stateView("DATABASE", "dm_repl_traninfo", REPLICATED_TRANSACTIONS, () => []));
   engine.registerView(stateView("DATABASE", "dm_cdc_log_scan_sessions", SESSIONS, scanSessions));
   engine.registerView(stateView("DATABASE", "dm_cdc_errors", ERRORS, scanErrors));
+}
+
+/** That which enabling a database makes, and which hands its DDL to change data capture. */
+function* ddlTriggers({ engine, database }: EngineContext): Generator<RowObject> {
+  const table = cdcTables(database)?.changeTables;
+  if (!table) return;
+  const created = toDatetime(engine, table.createDate);
+  yield {
+    name: "tr_MScdc_ddl_event",
+    object_id: -systemObjectId("", "tr_MScdc_ddl_event"),
+    parent_class: 0,
+    parent_class_desc: "DATABASE",
+    parent_id: 0,
+    type: "TR",
+    type_desc: "SQL_TRIGGER",
+    create_date: created,
+    modify_date: created,
+    is_ms_shipped: true,
+  };
 }
 
 /** "0000003600000b200003" written with colons. */
@@ -32,11 +71,11 @@ export function lsnText(lsn: bigint | undefined): string {
 }
 
 function* scanSessions(context: EngineContext): Generator<RowObject> {
-  const { list } = CdcDatabase.of(context.database).capture.sessions;
-  if (list.length === 0) return;
-  const rows = list.map((session) => sessionRow(context.engine, session));
-  yield aggregate(rows);
-  yield* rows;
+  const { list, totals } = CdcDatabase.of(context.database).capture.sessions;
+  const last = list.at(-1);
+  if (!totals || !last) return;
+  yield aggregate(context.engine, totals, last);
+  for (const session of list) yield sessionRow(context.engine, session);
 }
 
 function sessionRow(engine: Engine, session: ScanSession): RowObject {
@@ -46,9 +85,7 @@ function sessionRow(engine: Engine, session: ScanSession): RowObject {
     session_id: session.id,
     start_time: toDatetime(engine, startTime),
     end_time: toDatetime(engine, endTime),
-    duration: BigInt(
-      result.captured > 0 ? Math.max(1, Math.ceil((endTime.getTime() - startTime.getTime()) / 1000)) : 0,
-    ),
+    duration: BigInt(secondsOf(session)),
     scan_phase: session.failed ? "Last scan" : "Done",
     error_count: session.failed ? 1 : 0,
     start_lsn: lsnText(result.first?.beginLsn),
@@ -70,19 +107,26 @@ function sessionRow(engine: Engine, session: ScanSession): RowObject {
 }
 
 /** The row of session 0: sums, and the last of what cannot be summed. */
-function aggregate(rows: RowObject[]): RowObject {
-  const total: RowObject = { ...rows.at(-1)!, session_id: 0, scan_phase: "Aggregate", current_lsn: NO_LSN };
-  total["start_time"] = rows[0]!["start_time"]!;
-  for (const name of ["duration", "tran_count", "log_record_count", "command_count"])
-    total[name] = rows.reduce((sum, row) => sum + (row[name] as bigint), 0n);
-  for (const name of ["error_count", "schema_change_count", "failed_sessions_count"])
-    total[name] = rows.reduce((sum, row) => sum + (row[name] as number), 0);
-  total["latency"] = rows.findLast((row) => row["latency"] !== 0)?.["latency"] ?? 0;
-  const captured = rows.filter((row) => row["last_commit_cdc_time"] !== null);
-  total["first_begin_cdc_lsn"] = captured[0]?.["first_begin_cdc_lsn"] ?? NO_LSN;
-  total["last_commit_cdc_lsn"] = captured.at(-1)?.["last_commit_cdc_lsn"] ?? NO_LSN;
-  total["last_commit_cdc_time"] = captured.at(-1)?.["last_commit_cdc_time"] ?? null;
-  return total;
+function aggregate(engine: Engine, totals: ScanTotals, last: ScanSession): RowObject {
+  const { lastCaptured } = totals;
+  return {
+    ...sessionRow(engine, last),
+    session_id: 0,
+    start_time: toDatetime(engine, totals.startTime),
+    duration: BigInt(totals.seconds),
+    scan_phase: "Aggregate",
+    error_count: totals.failed,
+    current_lsn: NO_LSN,
+    tran_count: BigInt(totals.captured),
+    log_record_count: BigInt(totals.records),
+    schema_change_count: totals.schemaChanges,
+    command_count: BigInt(totals.commands),
+    first_begin_cdc_lsn: lsnText(totals.firstCaptured?.beginLsn),
+    last_commit_cdc_lsn: lsnText(lastCaptured?.commitLsn),
+    last_commit_cdc_time: lastCaptured ? toDatetime(engine, lastCaptured.commitTime) : null,
+    latency: totals.latencySeconds,
+    failed_sessions_count: totals.failed,
+  };
 }
 
 function* scanErrors({ engine, database }: EngineContext): Generator<RowObject> {

@@ -50,10 +50,15 @@ interface Wrapper {
 
 function script(instance: CaptureInstance, options: WrapperOptions, wrapper: Wrapper): RowObject {
   const name = `${wrapper.name}${instance.name}`;
-  const columns = chosen(instance, options.columnList) ?? instance.columns.map((column) => column.name);
-  const flags = chosen(instance, options.updateFlagList) ?? [];
+  const columns = chosen(instance, options.columnList, 22918) ?? instance.columns.map((column) => column.name);
+  const flags = chosen(instance, options.updateFlagList, 22919) ?? [];
   const literal = `N'${instance.name.replaceAll("'", "''")}'`;
-  const end = options.closedHighEndPoint ? "largest less than or equal" : "largest less than";
+  // An interval begins where the one before ended: what was committed at that very time is in one of them.
+  const closed = options.closedHighEndPoint;
+  const end = closed ? "largest less than or equal" : "largest less than";
+  const start = closed
+    ? "sys.fn_cdc_increment_lsn(sys.fn_cdc_map_time_to_lsn('largest less than or equal', @start_time))"
+    : "sys.fn_cdc_map_time_to_lsn('smallest greater than or equal', @start_time)";
   const result = [
     ...wrapper.leading,
     ...columns.map((column) => `${bracketed(column)} ${typeOf(instance, column)}`),
@@ -81,7 +86,7 @@ begin
   if @start_time is null
     select @from_lsn = sys.fn_cdc_get_min_lsn(${literal})
   else
-    select @from_lsn = sys.fn_cdc_increment_lsn(sys.fn_cdc_map_time_to_lsn('largest less than or equal', @start_time))
+    select @from_lsn = ${start}
   if @end_time is null
     select @to_lsn = sys.fn_cdc_get_max_lsn()
   else
@@ -96,11 +101,11 @@ end`,
   };
 }
 
-function chosen(instance: CaptureInstance, list: string | null): string[] | undefined {
-  if (list === null) return undefined;
+function chosen(instance: CaptureInstance, list: string | null, error: 22918 | 22919): string[] | undefined {
+  if (list === null || list.trim() === "") return undefined;
   return parseColumnList(list).map((wanted) => {
     const found = instance.columns.find((column) => column.name.toLowerCase() === wanted.toLowerCase());
-    if (!found) throw cdcError(22930, wanted, "cdc", `${instance.name}_CT`);
+    if (!found) throw cdcError(error, instance.changeTable.qualifiedName);
     return found.name;
   });
 }

@@ -165,6 +165,38 @@ test("scan sessions count transactions and commands, and empty scans in a row sh
   f.cdc.stop();
 });
 
+// https://learn.microsoft.com/sql/relational-databases/system-dynamic-management-views/change-data-capture-sys-dm-cdc-log-scan-sessions
+test("session 0 sums all sessions since the start, also those that are no longer listed", async () => {
+  const { f, people } = await tracked({ captureInterval: 3_600_000 });
+  for (let id = 0; id < 1100; id++) {
+    commit(f, (work) => work.insert(people, id, 0));
+    f.cdc.run();
+    f.cdc.run();
+  }
+  const [total, ...sessions] = shown("dm_cdc_log_scan_sessions", f);
+  assert.equal(total!["tran_count"], 1100n);
+  assert.equal(total!["command_count"], 1100n);
+  assert.ok(sessions.length < 1100);
+  assert.ok((total!["first_begin_cdc_lsn"] as string) < (sessions[0]!["start_lsn"] as string));
+  f.cdc.stop();
+});
+
+// https://learn.microsoft.com/sql/relational-databases/system-dynamic-management-views/change-data-capture-sys-dm-cdc-errors
+test("errors of the last 32 sessions are kept", async () => {
+  const { f, people } = await tracked({ captureInterval: 3_600_000 });
+  commit(f, (work) => work.insert(people, 1, 30));
+  f.database.findTable("cdc", "dbo_people_CT")!.attach = () => {
+    throw new RangeError("full");
+  };
+  for (let i = 0; i < 40; i++) f.cdc.run();
+  const errors = shown("dm_cdc_errors", f);
+  assert.equal(errors.length, 32);
+  const [total, first] = shown("dm_cdc_log_scan_sessions", f);
+  assert.equal(total!["failed_sessions_count"], 40);
+  assert.ok((errors[0]!["session_id"] as number) > (first!["session_id"] as number));
+  f.cdc.stop();
+});
+
 test("a scan that fails leaves nothing, says why in dm_cdc_errors, and is tried again", async () => {
   const { f, people } = await tracked({ captureInterval: 3_600_000 });
   commit(f, (work) => work.insert(people, 1, 30));

@@ -24,6 +24,7 @@ test("enabling a database makes the cdc schema, user and tables, and disabling t
     "cdc.ddl_history",
     "cdc.index_columns",
     "cdc.lsn_time_mapping",
+    "dbo.systranschemas",
   ]);
   assert.ok(f.database.principals.find("cdc")?.roles.has("db_owner"));
   await f.call("sp_cdc_enable_db");
