@@ -53,12 +53,8 @@ function script(instance: CaptureInstance, options: WrapperOptions, wrapper: Wra
   const columns = chosen(instance, options.columnList, 22918) ?? instance.columns.map((column) => column.name);
   const flags = chosen(instance, options.updateFlagList, 22919) ?? [];
   const literal = `N'${instance.name.replaceAll("'", "''")}'`;
-  // An interval begins where the one before ended: what was committed at that very time is in one of them.
-  const closed = options.closedHighEndPoint;
-  const end = closed ? "largest less than or equal" : "largest less than";
-  const start = closed
-    ? "sys.fn_cdc_increment_lsn(sys.fn_cdc_map_time_to_lsn('largest less than or equal', @start_time))"
-    : "sys.fn_cdc_map_time_to_lsn('smallest greater than or equal', @start_time)";
+  // Both ends of an interval are mapped alike: the next one, which begins at the end time, goes on without a gap.
+  const upTo = options.closedHighEndPoint ? "largest less than or equal" : "largest less than";
   const result = [
     ...wrapper.leading,
     ...columns.map((column) => `${bracketed(column)} ${typeOf(instance, column)}`),
@@ -86,11 +82,11 @@ begin
   if @start_time is null
     select @from_lsn = sys.fn_cdc_get_min_lsn(${literal})
   else
-    select @from_lsn = ${start}
+    select @from_lsn = sys.fn_cdc_increment_lsn(sys.fn_cdc_map_time_to_lsn('${upTo}', @start_time))
   if @end_time is null
     select @to_lsn = sys.fn_cdc_get_max_lsn()
   else
-    select @to_lsn = sys.fn_cdc_map_time_to_lsn('${end}', @end_time)
+    select @to_lsn = sys.fn_cdc_map_time_to_lsn('${upTo}', @end_time)
   if @from_lsn is not null and @to_lsn is not null and @from_lsn = sys.fn_cdc_increment_lsn(@to_lsn)
     return
   insert into @resultset

@@ -39,6 +39,7 @@ test("intervals that follow one another lose and repeat nothing, whichever end i
     const first = await between("'2026-03-01T12:00:00'", "'2026-03-01T12:02:00'");
     const second = await between("'2026-03-01T12:02:00'", "NULL");
     assert.equal(first.length, closed === 1 ? 2 : 1);
+    assert.deepEqual(await between("'2026-03-01T12:02:10'", "'2026-03-01T12:02:20'"), [], "nothing happened between");
     assert.deepEqual(
       [...first, ...second],
       [
