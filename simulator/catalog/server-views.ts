@@ -123,7 +123,7 @@ export function registerServerViews(engine: Engine): void {
         protocol_type: "TSQL",
         protocol_version: 1_946_157_060,
         endpoint_id: 4,
-        encrypt_option: "FALSE",
+        encrypt_option: session.encrypted ? "TRUE" : "FALSE",
         auth_scheme: "SQL",
         net_packet_size: 4096,
         client_net_address: "127.0.0.1",

@@ -107,6 +107,8 @@ export interface Login {
   clientInterface: string;
   language: string;
   readOnlyIntent: boolean;
+  /** All of the connection is, not the login alone. */
+  encrypted?: boolean;
 }
 
 export interface SqlEngine {

@@ -69,6 +69,7 @@ export class Session implements SqlSession {
   readonly host: string;
   readonly clientInterface: string;
   readonly loginTime: Date;
+  readonly encrypted: boolean;
   options: SessionOptions;
   isolation: Isolation = "read committed";
   currentTransaction: Transaction | null = null;
@@ -131,6 +132,7 @@ export class Session implements SqlSession {
     this.host = from?.host ?? "";
     this.clientInterface = from?.clientInterface ?? "";
     this.loginTime = engine.now();
+    this.encrypted = from?.encrypted === true;
     this.options = defaultOptions();
     this.#batches = engine.batches;
   }

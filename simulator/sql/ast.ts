@@ -370,6 +370,8 @@ export type Statement = { line: number } & (
   | { kind: "rollback"; name?: string }
   | { kind: "save_transaction"; name: string }
   | { kind: "checkpoint" }
+  /** DBCC CHECKIDENT; `quiet`: NO_INFOMSGS. */
+  | { kind: "check_identity"; table: ObjectName; reseed: boolean; value?: Expr; quiet: boolean }
   /** KILL 53 */
   | { kind: "kill"; spid: Expr }
   /** What SQL Server would run and the simulator does not: the engine answers with an error that names it. */

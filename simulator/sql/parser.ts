@@ -24,6 +24,7 @@ import {
   whileStatement,
 } from "./parser-control.ts";
 import { cursorStatement, fetch } from "./parser-cursors.ts";
+import { dbcc } from "./parser-dbcc.ts";
 import { alter, create, unsupported } from "./parser-ddl.ts";
 import { dataStatement } from "./parser-dml.ts";
 import { drop } from "./parser-drop.ts";
@@ -187,7 +188,7 @@ const STATEMENTS: ReadonlyMap<string, StatementParser> = new Map<string, Stateme
   ["USE", use],
   ["KILL", kill],
   ["CHECKPOINT", checkpoint],
-  ["DBCC", absent(2)],
+  ["DBCC", dbcc],
   ["BACKUP", absent(2)],
   ["RESTORE", absent(2)],
   ["BULK", absent(2)],

@@ -235,7 +235,8 @@ export class Connection implements ResponseContext {
     const refusal = unservedLogin(request);
     try {
       if (refusal) throw refusal;
-      const session = await this.#settings.engine.login(request.login);
+      const encrypted = this.#strict || this.#scope === "all";
+      const session = await this.#settings.engine.login({ ...request.login, encrypted });
       if (this.#channel.destroyed) {
         session.close();
         return;

@@ -106,9 +106,10 @@ export class Response implements ResultSink {
   }
 
   #flags(column: ResultColumn): number {
-    let flags: number = column.computed ? FLAG.computed : FLAG.updateUnknown;
+    // Computed and identity columns are read-only, of others the server does not say; loaders leave out those that are. Seen
+    // of SQL Server: https://github.com/tiberius-rs/tiberius/issues/403
+    let flags: number = column.computed ? FLAG.computed : column.identity ? FLAG.identity : FLAG.updateUnknown;
     if (column.nullable) flags |= FLAG.nullable;
-    if (column.identity) flags |= FLAG.identity;
     if (isCharacter(column.type) && collationOf(column.type.collation ?? this.#context.collation).caseSensitive) {
       flags |= FLAG.caseSensitive;
     }

@@ -114,3 +114,14 @@ test("the clock and the time zone are the test's", async (t) => {
   );
   assert.deepEqual(rows, [["2026-11-21 15:41:12.1230000 +05:30", "2026-11-21T15:41:12.123"]]);
 });
+
+test("sys.dm_exec_connections says which connections are encrypted as a whole", async (t) => {
+  const simulator = await SqlServerSimulator.start({ databases: ["TestDB"] });
+  t.after(() => simulator.close());
+  for (const encrypt of [false, true]) {
+    const connection = await connect(simulator, encrypt);
+    const asked = "SELECT encrypt_option FROM sys.dm_exec_connections WHERE session_id = @@SPID";
+    assert.deepEqual(await execute(connection, asked), [[encrypt ? "TRUE" : "FALSE"]]);
+    connection.close();
+  }
+});

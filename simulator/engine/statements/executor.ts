@@ -25,6 +25,7 @@ import type { SqlType, Value } from "../values.ts";
 import { announceLoad } from "./bulk-load.ts";
 import { executeProcedure, executeText } from "./calls.ts";
 import { SchemaChanged } from "./changes.ts";
+import { checkIdentity } from "./check-identity.ts";
 import { cursorStatement } from "./cursors.ts";
 import { alterDatabase, createDatabase, useDatabase } from "./databases.ts";
 import { deleteRows } from "./delete.ts";
@@ -303,6 +304,8 @@ export class Executor {
         return cursorStatement(this, statement);
       case "kill":
         return killSession(this, statement.spid);
+      case "check_identity":
+        return checkIdentity(this, statement);
       case "checkpoint":
         sink.statementDone({});
         return;

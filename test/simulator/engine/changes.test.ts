@@ -253,3 +253,38 @@ describe("ALTER TABLE", () => {
     assert.deepEqual(await sql.rows("SELECT COUNT(*) FROM t WHERE a = 1"), [[2]]);
   });
 });
+
+describe("DBCC CHECKIDENT", () => {
+  test("sets the next identity value: the new one in a table that never had a row, one more in others", async () => {
+    const { sql } = await start();
+    await sql.run("CREATE TABLE t (id int IDENTITY(1, 1), n int); DBCC CHECKIDENT ('[dbo].[t]', RESEED, 10)");
+    await sql.run(
+      "INSERT t (n) VALUES (1), (2); DELETE t; DBCC CHECKIDENT (t, RESEED, 0) WITH NO_INFOMSGS; INSERT t (n) VALUES (3)",
+    );
+    assert.deepEqual(await sql.rows("SELECT id, n FROM t"), [[1, 3]]);
+    await sql.run("TRUNCATE TABLE t; DBCC CHECKIDENT ('t', RESEED, 5); INSERT t (n) VALUES (4)");
+    assert.deepEqual(await sql.rows("SELECT id, n FROM t"), [[5, 4]]);
+  });
+
+  test("without a value goes on behind the largest one, and tells both", async () => {
+    const { sql } = await start();
+    await sql.run("CREATE TABLE t (id int IDENTITY(1, 1), n int); INSERT t (n) VALUES (1)");
+    await sql.run("SET IDENTITY_INSERT t ON; INSERT t (id, n) VALUES (50, 2); SET IDENTITY_INSERT t OFF");
+    await sql.run("DBCC CHECKIDENT ('t', RESEED, 3) WITH NO_INFOMSGS");
+    const { infos } = await sql.run("DBCC CHECKIDENT ('t', NORESEED)");
+    assert.equal(
+      infos[0]!.message,
+      "Checking identity information: current identity value '3', current column value '50'.",
+    );
+    await sql.run("DBCC CHECKIDENT ('t'); INSERT t (n) VALUES (3)");
+    assert.deepEqual(await sql.rows("SELECT MAX(id) FROM t"), [[51]]);
+  });
+
+  test("is refused where there is no identity column, and undone with its transaction", async () => {
+    const { sql } = await start();
+    await sql.run("CREATE TABLE t (id int IDENTITY(1, 1), n int); CREATE TABLE u (n int)");
+    assert.equal(await sql.error("DBCC CHECKIDENT (u)"), 7997);
+    await sql.run("BEGIN TRAN; DBCC CHECKIDENT (t, RESEED, 9); ROLLBACK; INSERT t (n) VALUES (1)");
+    assert.deepEqual(await sql.rows("SELECT id FROM t"), [[1]]);
+  });
+});

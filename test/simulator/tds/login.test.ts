@@ -121,6 +121,7 @@ test("the engine hears what the client said of itself, the password unscrambled"
     clientInterface: "Tedious",
     language: "us_english",
     readOnlyIntent: true,
+    encrypted: false,
   });
 });
 

@@ -220,7 +220,7 @@ test("columns come with their flags: nullable, identity, computed, case-sensitiv
   assert.deepEqual(
     seen.map(({ flags, userType }) => [flags, userType]),
     [
-      [0x18, 0],
+      [0x10, 0],
       [0x21, 0],
       [0x0b, 0],
       [0x08, 80],
