@@ -50,6 +50,8 @@ export interface SimulatorOptions {
    * returns. 5000 by default, as SQL Server's.
    */
   captureInterval?: CaptureInterval;
+  /** Where clients with ApplicationIntent=ReadOnly are sent on to: to another simulator, for one. */
+  readOnlyRouting?: TdsServerOptions["readOnlyRouting"];
   /** What time the server has. */
   clock?: () => Date;
   /** Makes what the server draws at random (NEWID, RAND, job ids) repeatable. */
@@ -129,6 +131,7 @@ export class SqlServerSimulator {
     installCdc(this.engine, options.captureInterval === undefined ? {} : { captureInterval: options.captureInterval });
     const tds: TdsServerOptions = { serverName: this.engine.serverName, serverVersion: this.engine.version };
     if (options.encryption !== undefined) tds.encryption = options.encryption;
+    if (options.readOnlyRouting !== undefined) tds.readOnlyRouting = options.readOnlyRouting;
     if (options.onProblem !== undefined) tds.onProblem = options.onProblem;
     this.server = new TdsServer(this.engine, tds);
     this.faults = new Faults(this.engine, this.server);

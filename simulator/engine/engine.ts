@@ -195,6 +195,11 @@ export class Engine implements SqlEngine {
         11,
         1,
       );
+    if (login.newPassword !== undefined) {
+      known.password = login.newPassword;
+      this.journal?.definitionsChanged();
+      this.journal?.settle();
+    }
     return this.openSession(known, database, login);
   }
 

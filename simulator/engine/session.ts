@@ -32,7 +32,7 @@ export interface ServerMessage {
 }
 
 export type EnvironmentChange =
-  | { kind: "database"; from: string; to: string }
+  | { kind: "database" | "language"; from: string; to: string }
   | { kind: "begin_transaction"; descriptor: bigint }
   | { kind: "commit_transaction" | "rollback_transaction"; descriptor: bigint };
 
@@ -109,6 +109,8 @@ export interface Login {
   readOnlyIntent: boolean;
   /** All of the connection is, not the login alone. */
   encrypted?: boolean;
+  /** The login is to have this one from now on. */
+  newPassword?: string;
 }
 
 export interface SqlEngine {
@@ -122,6 +124,8 @@ export interface SqlSession {
   readonly database: string;
   /** e.g. "SQL_Latin1_General_CP1_CI_AS": for the ENVCHANGE of the login answer. */
   readonly collation: string;
+  /** "us_english": for the ENVCHANGE of the login answer. */
+  readonly language: string;
   /**
    * Runs a batch's text. Server errors go to the sink; the promise rejects only on a fault of the engine itself. An aborted
    * `signal` (ATTENTION, disconnect) ends it as SQL Server does: the running statement is undone, the transaction stays.

@@ -7,6 +7,7 @@ import type { Cursor } from "./cursors/cursor.ts";
 import type { Column } from "./database.ts";
 import type { Engine, ServerLogin } from "./engine.ts";
 import { Cancelled, noCorresponding } from "./errors.ts";
+import { languageOf } from "./languages.ts";
 import type { LockMode, LockOwner } from "./locks.ts";
 import { refuse } from "./locks.ts";
 import type { Principal } from "./principals.ts";
@@ -118,6 +119,8 @@ export class Session implements SqlSession {
   /** SCOPE_IDENTITY() of batches: it goes on from one to the next. */
   #identity: bigint | null = null;
   readonly #login: Database;
+  /** What the language that the login asked for sets. */
+  readonly #language: Partial<SessionOptions>;
   /** Names of application locks that the session holds. */
   readonly #applicationLocks = new Set<string>();
   readonly #batches: ParsedBatches;
@@ -133,7 +136,8 @@ export class Session implements SqlSession {
     this.clientInterface = from?.clientInterface ?? "";
     this.loginTime = engine.now();
     this.encrypted = from?.encrypted === true;
-    this.options = defaultOptions();
+    this.#language = languageOf(from?.language ?? "") ?? {};
+    this.options = { ...defaultOptions(), ...this.#language };
     this.#batches = engine.batches;
   }
 
@@ -154,6 +158,10 @@ export class Session implements SqlSession {
 
   get collation(): string {
     return this.currentDatabase.collation;
+  }
+
+  get language(): string {
+    return this.options.language;
   }
 
   /** Whether a request is being worked on. */
@@ -297,7 +305,7 @@ export class Session implements SqlSession {
 
   async reset(keepTransaction: boolean): Promise<void> {
     if (!keepTransaction) this.#end();
-    this.options = defaultOptions();
+    this.options = { ...defaultOptions(), ...this.#language };
     this.isolation = "read committed";
     this.currentDatabase = this.#login;
     this.contextInfo = null;

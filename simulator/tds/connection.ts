@@ -64,6 +64,8 @@ export interface ConnectionSettings extends ChannelContexts {
   readonly strict: boolean;
   /** Where the client leaves it to the server. */
   readonly packetSize: number;
+  /** Where clients that only read are sent on to. */
+  readonly readOnlyRouting: { host: string; port: number } | undefined;
   readonly onProblem: (problem: Error) => void;
 }
 
@@ -89,6 +91,7 @@ export class Connection implements ResponseContext {
   #scope: Encryption["scope"] = "nothing";
   #session: SqlSession | null = null;
   #knownDatabase = "";
+  #knownCollation = "";
   #queue: RequestMessage[] = [];
   #running: RunningRequest | null = null;
   #serving = false;
@@ -115,6 +118,14 @@ export class Connection implements ResponseContext {
 
   get collation(): string {
     return this.#session!.collation;
+  }
+
+  tellCollation(): void {
+    const { collation } = this;
+    if (collation === this.#knownCollation) return;
+    const bytes = (name: string) => collationOf(name).bytes;
+    writeEnvBytes(this.output.tokens, ENV.collation, bytes(collation), bytes(this.#knownCollation));
+    this.#knownCollation = collation;
   }
 
   /** 0 until the login. */
@@ -249,6 +260,7 @@ export class Connection implements ResponseContext {
       return;
     }
     this.#serving = false;
+    if (this.#attention) this.#acknowledge();
     void this.#serve();
   }
 
@@ -256,14 +268,16 @@ export class Connection implements ResponseContext {
     const { output, dialect } = this;
     const packetSize = this.#negotiatedSize(request.packetSize);
     this.#knownDatabase = session.database;
+    this.#knownCollation = session.collation;
     output.spid = session.spid;
     writeWelcome(output.tokens, dialect, {
       database: session.database,
       collation: collationOf(session.collation).bytes,
-      language: request.login.language || "us_english",
+      language: session.language,
       packetSize,
       serverName: this.serverName,
       version: this.#settings.version,
+      routing: request.login.readOnlyIntent ? this.#settings.readOnlyRouting : undefined,
     });
     void output.end();
     output.packetSize = packetSize;
@@ -309,6 +323,11 @@ export class Connection implements ResponseContext {
   }
 
   #interrupt(): void {
+    if (!this.#session) {
+      // The login is being looked at: its answer comes first.
+      this.#attention = true;
+      return;
+    }
     if (!this.#running) {
       this.#acknowledge();
       return;
@@ -373,6 +392,7 @@ export class Connection implements ResponseContext {
     writeEnvBytes(to, ENV.resetDone, Buffer.alloc(0), Buffer.alloc(0));
     if (session.database === this.#knownDatabase) return;
     writeEnvText(to, ENV.database, session.database, this.#knownDatabase);
+    this.tellCollation();
     writeDatabaseChanged(to, this.dialect, session.database, this.serverName);
   }
 

@@ -21,7 +21,9 @@ export function dialectFor(requested: number, strict: boolean, utf8 = false): Di
   if (requested >= 0x730b0000) return dialect(0x730b0003, 3);
   if (requested >= 0x73000000) return dialect(0x730a0003, 2);
   if (requested >= 0x72000000) return dialect(0x72090002, 1);
-  if (requested >= 0x71000000) return dialect(0x71000001, 0);
+  // 7.1 Revision 1 and 7.1, which answers in the order of bytes that 7.0 had.
+  if (requested > 0x71000000) return dialect(0x71000001, 0);
+  if (requested === 0x71000000) return dialect(0x07010000, 0);
   throw new ProtocolError(
     `the client asks for TDS version 0x${requested.toString(16)}; 7.1 (0x71000000) is the oldest served`,
   );

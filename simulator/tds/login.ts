@@ -10,8 +10,8 @@ export interface LoginRequest {
   /** As asked for; 0 leaves it to the server. */
   packetSize: number;
   integratedSecurity: boolean;
-  /** A new password was sent along. */
-  changesPassword: boolean;
+  /** A file to attach as the database. */
+  attachFile: string;
   features: Map<number, Buffer>;
   login: Login;
 }
@@ -38,11 +38,12 @@ export function parseLogin(data: Buffer): LoginRequest {
     return data.subarray(offset, offset + bytes);
   };
   const text = (at: number) => field(at).toString("utf16le");
+  const changesPassword = atLeast(0x72000000) && data.length >= FIXED && (options3 & 0x01) !== 0;
   return {
     tdsVersion,
     packetSize: data.readUInt32LE(8),
     integratedSecurity: (options2 & 0x80) !== 0,
-    changesPassword: atLeast(0x72000000) && data.length >= FIXED && (options3 & 0x01) !== 0,
+    attachFile: text(82),
     features: atLeast(0x74000000) && (options3 & 0x10) !== 0 ? parseFeatures(data) : new Map(),
     login: {
       host: text(36),
@@ -53,6 +54,7 @@ export function parseLogin(data: Buffer): LoginRequest {
       language: text(64),
       database: text(68),
       readOnlyIntent: (typeFlags & 0x20) !== 0,
+      ...(changesPassword && { newPassword: clearPassword(field(86)) }),
     },
   };
 }
@@ -80,8 +82,8 @@ function parseFeatures(data: Buffer): Map<number, Buffer> {
   return features;
 }
 
-/** The error for what this server does not do: integrated and federated logins, new passwords. */
-export function unservedLogin({ integratedSecurity, changesPassword, features, login }: LoginRequest): SqlError | null {
+/** The error for what this server does not do: integrated and federated logins, attached files. */
+export function unservedLogin({ integratedSecurity, attachFile, features, login }: LoginRequest): SqlError | null {
   if (integratedSecurity) {
     const why = "The login is from an untrusted domain and cannot be used with Integrated authentication.";
     return new SqlError(18452, `Login failed. ${why}`, 14, 1);
@@ -94,8 +96,7 @@ export function unservedLogin({ integratedSecurity, changesPassword, features, l
       1,
     );
   }
-  if (changesPassword) {
-    return new SqlError(18456, `Login failed for user '${login.user}'. Changing passwords is not served.`, 14, 1);
-  }
+  if (attachFile !== "")
+    return new SqlError(40510, `The simulator does not support attaching a file at login (${attachFile}).`, 16, 1);
   return null;
 }

@@ -59,6 +59,8 @@ export interface ResponseContext {
   readonly collation: string;
   /** The transaction that the client was told of; null in autocommit mode. */
   transaction: bigint | null;
+  /** Tells the client of the session's collation, if it knows another. */
+  tellCollation(): void;
   /** The connection is to end when the response has been sent. */
   close(): void;
 }
@@ -164,15 +166,17 @@ export class Response implements ResultSink {
 
   environment(change: EnvironmentChange): void {
     const { output, dialect } = this.#context;
-    if (change.kind !== "database") {
-      this.#context.transaction = change.kind === "begin_transaction" ? change.descriptor : null;
-    }
-    if (this.#closed) return;
-    this.#release();
-    if (change.kind === "database") {
-      writeEnvText(output.tokens, ENV.database, change.to, change.from);
+    if ("from" in change) {
+      if (this.#closed) return;
+      this.#release();
+      writeEnvText(output.tokens, ENV[change.kind], change.to, change.from);
+      if (change.kind === "database") this.#context.tellCollation();
       return;
     }
+    // The state of the transaction is kept also when nothing more is written.
+    this.#context.transaction = change.kind === "begin_transaction" ? change.descriptor : null;
+    if (this.#closed) return;
+    this.#release();
     // Transactions are not announced to clients of before 7.2.
     if (!dialect.atLeast72) return;
     const descriptor = Buffer.alloc(8);
@@ -216,8 +220,7 @@ export class Response implements ResultSink {
   /** Writes what ends the request. `more`: another RPC of the same message follows. */
   finish(more: boolean): void {
     const { output, dialect } = this.#context;
-    const inTransaction = this.#context.transaction === null ? 0 : DONE.inTransaction;
-    const tail = (more ? DONE.more : 0) | inTransaction;
+    const tail = more ? DONE.more : 0;
     if (!this.#rpc) {
       const last = this.#held ?? {
         token: TOKEN.done,
@@ -264,8 +267,7 @@ export class Response implements ResultSink {
     const held = this.#held;
     if (!held) return;
     this.#held = null;
-    const inTransaction = this.#context.transaction === null ? 0 : DONE.inTransaction;
     const { output, dialect } = this.#context;
-    writeDone(output.tokens, dialect, held.token, held.status | DONE.more | inTransaction, held.command, held.count);
+    writeDone(output.tokens, dialect, held.token, held.status | DONE.more, held.command, held.count);
   }
 }

@@ -25,6 +25,11 @@ export interface TdsServerOptions {
   certificate?: Certificate;
   /** Bytes, 512 to 32,767: for clients that leave it to the server; 4,096 by default. */
   packetSize?: number;
+  /**
+   * Where clients with ApplicationIntent=ReadOnly are sent on to, as a primary replica with read-only routing does:
+   * https://learn.microsoft.com/sql/database-engine/availability-groups/windows/configure-read-only-routing-for-an-availability-group-sql-server
+   */
+  readOnlyRouting?: { host: string; port: number };
   /** Hears of connections that were closed because what came was not TDS, and of faults of the engine. */
   onProblem?: (problem: Error) => void;
 }
@@ -60,6 +65,7 @@ export class TdsServer {
       secureContext: createSecureContext({ key, cert }),
       tunnelContext: createSecureContext({ key, cert, maxVersion: "TLSv1.2" }),
       packetSize,
+      readOnlyRouting: options.readOnlyRouting,
       onProblem: options.onProblem ?? (() => {}),
     };
   }

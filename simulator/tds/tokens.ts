@@ -23,8 +23,8 @@ export const TOKEN = {
   doneInProc: 0xff,
 } as const;
 
-/** Status bits of the DONE tokens (2.2.7.6). */
-export const DONE = { final: 0, more: 0x01, error: 0x02, inTransaction: 0x04, count: 0x10, attention: 0x20 } as const;
+/** Status bits of the DONE tokens (2.2.7.6). DONE_INXACT (0x04) is not among them: SQL Server does not use it, as tedious' parser notes. */
+export const DONE = { final: 0, more: 0x01, error: 0x02, count: 0x10, attention: 0x20 } as const;
 
 export const ENV = {
   database: 1,
@@ -35,6 +35,7 @@ export const ENV = {
   commitTransaction: 9,
   rollbackTransaction: 10,
   resetDone: 18,
+  routing: 20,
 } as const;
 
 /** SQL Server cuts messages at 2,047 characters (RAISERROR) or 4,000 (PRINT); this only keeps the token's length in range. */
@@ -84,6 +85,20 @@ export function writeEnvBytes(to: ByteWriter, kind: number, value: Buffer, old: 
     to.raw(value);
     to.u8(old.length);
     to.raw(old);
+  });
+}
+
+/** Sends the client on to another server (2.2.7.9, type 20). */
+export function writeRouting(to: ByteWriter, { host, port }: { host: string; port: number }): void {
+  envChange(to, ENV.routing, () => {
+    const at = to.reserve(2);
+    to.length = at + 2;
+    // TCP
+    to.u8(0);
+    to.u16(port);
+    to.usVarchar(host);
+    to.patchU16(at, to.length - at - 2);
+    to.u16(0);
   });
 }
 

@@ -14,6 +14,7 @@ import {
   writeFeatureAck,
   writeLoginAck,
   writeMessage,
+  writeRouting,
 } from "./tokens.ts";
 
 export interface Welcome {
@@ -23,13 +24,14 @@ export interface Welcome {
   packetSize: number;
   serverName: string;
   version: ServerVersion;
+  routing: { host: string; port: number } | undefined;
 }
 
 /** With its two characters of NUL, as SQL Server names itself in LOGINACK. */
 const PROGRAM = "Microsoft SQL Server\0\0";
 
 export function writeWelcome(to: ByteWriter, dialect: Dialect, welcome: Welcome): void {
-  const { database, collation, language, packetSize, serverName, version } = welcome;
+  const { database, collation, language, packetSize, serverName, version, routing } = welcome;
   writeEnvText(to, ENV.database, database, "master");
   writeDatabaseChanged(to, dialect, database, serverName);
   writeEnvBytes(to, ENV.collation, collation, Buffer.alloc(0));
@@ -38,6 +40,7 @@ export function writeWelcome(to: ByteWriter, dialect: Dialect, welcome: Welcome)
   writeMessage(to, dialect, { number: 5703, state: 1, severity: 0, message: changed, line: 1 }, serverName);
   writeLoginAck(to, dialect, PROGRAM, version);
   writeEnvText(to, ENV.packetSize, String(packetSize), String(FIRST_PACKET_SIZE));
+  if (routing) writeRouting(to, routing);
   // UTF-8 in char columns is the only feature that is acknowledged; the others count as declined.
   if (dialect.utf8) writeFeatureAck(to, [[FEATURE.utf8, Buffer.of(1)]]);
   writeDone(to, dialect, TOKEN.done, DONE.final, 0, 0);

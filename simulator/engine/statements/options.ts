@@ -1,5 +1,6 @@
 /** SET: https://learn.microsoft.com/sql/t-sql/statements/set-statements-transact-sql */
 import { unsupported } from "../errors.ts";
+import { languageOf } from "../languages.ts";
 import { SqlError } from "../session.ts";
 import type { SessionOptions } from "../user-session.ts";
 import { type Kind, targetTable } from "./changes.ts";
@@ -36,13 +37,6 @@ const WITHOUT_EFFECT = new Set([
 ]);
 
 /** SET LANGUAGE: its name, date format and first day of the week. */
-const LANGUAGES: Record<string, [name: string, dateFormat: string, dateFirst: number]> = {
-  us_english: ["us_english", "mdy", 7],
-  english: ["us_english", "mdy", 7],
-  british: ["British", "dmy", 1],
-  "british english": ["British", "dmy", 1],
-};
-
 export async function setOption(executor: Executor, statement: Kind<"set_option">): Promise<void> {
   const { session, sink } = executor;
   const { options } = session;
@@ -109,10 +103,15 @@ function priority(value: string): number {
 }
 
 function setLanguage(executor: Executor, value: string): void {
-  const found = LANGUAGES[value.replace(/^\[|\]$/g, "").toLowerCase()];
+  const { session, sink } = executor;
+  const found = languageOf(value.replace(/^\[|\]$/g, ""));
   if (!found) throw unsupported(`SET LANGUAGE ${value}`);
-  const [language, dateFormat, dateFirst] = found;
-  Object.assign(executor.session.options, { language, dateFormat, dateFirst });
+  const { language: from } = session.options;
+  Object.assign(session.options, found);
+  const { language: to } = found;
+  sink.environment({ kind: "language", from, to });
+  const message = `Changed language setting to ${to}.`;
+  sink.message({ number: 5703, state: 1, severity: 0, message, line: 1 });
 }
 
 async function contextInfo(executor: Executor, value: string): Promise<Buffer> {

@@ -34,6 +34,7 @@ async function answer(made: SqlServerSimulator, database: string, sql: string, i
     serverName: "SIMULATOR",
     collation: made.engine.collation,
     transaction: null,
+    tellCollation() {},
     close() {},
   };
   const response = new Response(context, null);

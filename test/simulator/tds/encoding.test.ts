@@ -36,7 +36,7 @@ function responseBytes(run: (response: Response) => void, dialect = NEWEST): Buf
     drained: () => Promise.resolve(),
   });
   const response = new Response(
-    { output, dialect, serverName: "S", collation: LATIN, transaction: null, close() {} },
+    { output, dialect, serverName: "S", collation: LATIN, transaction: null, tellCollation() {}, close() {} },
     null,
   );
   run(response);

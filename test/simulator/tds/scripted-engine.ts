@@ -58,6 +58,10 @@ export class ScriptedSession implements SqlSession {
     return this.#engine.collation;
   }
 
+  get language(): string {
+    return "us_english";
+  }
+
   async batch(text: string, sink: ResultSink, signal: AbortSignal): Promise<void> {
     // What tedious sets up after a login and a reset.
     if (text.startsWith("set ansi_nulls on\n")) {
