@@ -7,6 +7,7 @@ import { ParsedBatches } from "./batches.ts";
 import { DEFAULT_COLLATION, findCollation } from "./collations.ts";
 import type { Journal } from "./journal.ts";
 import { LockSpace, Waits } from "./locks.ts";
+import { mulberry32 } from "./random.ts";
 import type { SystemFunction, SystemProcedure, SystemTableFunction, SystemView } from "./registry.ts";
 import { type Login, type SqlEngine, SqlError } from "./session.ts";
 import { Database } from "./storage.ts";
@@ -87,6 +88,7 @@ export class Engine implements SqlEngine {
   journal: Journal | undefined;
   /** What is counted over all databases, and the state of the random numbers where they have a seed. */
   readonly counters = { transaction: 1000n, database: 5, login: 256, rowVersion: 2000n, random: 0 };
+  #sequentialId: Buffer | undefined;
   readonly #clock: () => Date;
   readonly #seeded: boolean;
 
@@ -224,6 +226,19 @@ export class Engine implements SqlEngine {
     return first;
   }
 
+  /** NEWSEQUENTIALID(): each greater than the one before, as long as the server runs. In the stored form. */
+  nextSequentialId(): Buffer {
+    if (!this.#sequentialId) {
+      this.#sequentialId = this.randomBytes(16);
+      // Version 1, variant 1, and room to count.
+      this.#sequentialId[7] = (this.#sequentialId[7]! & 0x0f) | 0x10;
+      this.#sequentialId[8] = (this.#sequentialId[8]! & 0x3f) | 0x80;
+      this.#sequentialId[3] = this.#sequentialId[3]! & 0x7f;
+    }
+    this.#sequentialId.writeUInt32LE(this.#sequentialId.readUInt32LE(0) + 1, 0);
+    return Buffer.from(this.#sequentialId);
+  }
+
   /** @@DBTS: the next value of a rowversion column. */
   nextRowVersion(): Buffer {
     const bytes = Buffer.alloc(8);
@@ -234,12 +249,4 @@ export class Engine implements SqlEngine {
   get rowVersion(): bigint {
     return this.counters.rowVersion;
   }
-}
-
-/** Small, fast, good enough for test data: https://github.com/cprosche/mulberry32 (public domain). */
-function mulberry32(state: { random: number }): number {
-  state.random = (state.random + 0x6d2b79f5) >>> 0;
-  let mixed = Math.imul(state.random ^ (state.random >>> 15), state.random | 1);
-  mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-  return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
 }

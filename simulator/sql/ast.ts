@@ -157,7 +157,14 @@ export interface OrderItem {
 
 export type TableSource =
   /** hints: lower case, without WITH: "nolock", "holdlock", "updlock", "index(ix)". `forSystemTime` and the like are refused. */
-  | { kind: "table"; name: ObjectName; alias?: string; hints: string[] }
+  | {
+      kind: "table";
+      name: ObjectName;
+      alias?: string;
+      hints: string[];
+      /** TABLESAMPLE (n PERCENT | ROWS) REPEATABLE (seed) */
+      sample?: { count: Expr; rows: boolean; seed?: Expr };
+    }
   | { kind: "table_variable"; name: string; alias?: string; hints: string[] }
   | {
       kind: "function";

@@ -159,11 +159,31 @@ function setClauses(p: TokenReader): SetClause[] {
       }
       return { kind: "variable", variable, op, value: expression(p) };
     }
-    const column = p.nameParts().at(-1)!;
-    if (p.at("(")) throw new UnsupportedSyntax(`UPDATE … SET .${column}()`);
+    const parts = p.nameParts();
+    const column = parts.at(-1)!;
+    if (p.at("(")) return written(p, parts);
     const op = assignOp(p);
     return { kind: "column", column, op, value: valueOrDefault(p) };
   });
+}
+
+/**
+ * `column.WRITE (expression, @Offset, @Length)` becomes the column set to a function of itself.
+ * https://learn.microsoft.com/sql/t-sql/queries/update-transact-sql
+ */
+function written(p: TokenReader, parts: string[]): SetClause {
+  const method = parts.pop()!;
+  const column = parts.at(-1);
+  if (column === undefined || method.toUpperCase() !== "WRITE")
+    throw new UnsupportedSyntax(`UPDATE … SET .${method}()`);
+  const args = p.parenthesised(() => expression(p));
+  if (args.length !== 3) p.fail();
+  const value: Expr = {
+    kind: "call",
+    name: { parts: ["$WRITE"] },
+    args: [{ kind: "column", parts: [column] }, ...args],
+  };
+  return { kind: "column", column, op: "=", value };
 }
 
 function update(p: TokenReader, line: number, ctes: CommonTable[]): Statement {

@@ -102,9 +102,28 @@ function primary(p: TokenReader): TableSource {
   if (p.at("FOR") && p.peek().key === "SYSTEM_TIME") throw new UnsupportedSyntax("FOR SYSTEM_TIME");
   let hints = tableHints(p);
   const alias = tableAlias(p);
-  if (p.at("TABLESAMPLE")) throw new UnsupportedSyntax("TABLESAMPLE");
+  const sample = tableSample(p);
   if (hints.length === 0) hints = tableHints(p);
-  return alias === undefined ? { kind: "table", name, hints } : { kind: "table", name, alias, hints };
+  const source: TableSource & { kind: "table" } = { kind: "table", name, hints };
+  if (alias !== undefined) source.alias = alias;
+  if (sample) source.sample = sample;
+  return source;
+}
+
+/** `TABLESAMPLE SYSTEM (10 PERCENT) REPEATABLE (5)`, or undefined. */
+function tableSample(p: TokenReader): (TableSource & { kind: "table" })["sample"] {
+  if (!p.accept("TABLESAMPLE")) return undefined;
+  p.accept("SYSTEM");
+  p.expect("(");
+  const count = expression(p);
+  const rows = p.accept("ROWS");
+  if (!rows) p.accept("PERCENT");
+  p.expect(")");
+  if (!p.accept("REPEATABLE")) return { count, rows };
+  p.expect("(");
+  const seed = expression(p);
+  p.expect(")");
+  return { count, rows, seed };
 }
 
 function variableSource(p: TokenReader): TableSource {

@@ -1,7 +1,7 @@
 /** Turns expressions of the syntax tree into closures: names are looked up, types decided and conversions chosen here, once. */
 import type { Expr } from "../../sql/ast.ts";
 import { findCollation } from "../collations.ts";
-import { invalidColumn, unsupported } from "../errors.ts";
+import { invalidColumn } from "../errors.ts";
 import { globalVariable } from "../functions/globals.ts";
 import type { LockMode } from "../locks.ts";
 import { aggregateNames } from "../query/aggregates.ts";
@@ -38,6 +38,8 @@ export class Compiler {
   readonly locks = new Map<Table, LockMode>();
   /** The statement takes a sequence's number for every row of its own. */
   numbersRows = false;
+  /** Compiles a column's DEFAULT. */
+  forDefault = false;
   /** OPTION (…), as written. */
   readonly options: string[] = [];
   /** 20 views that refer to each other in a circle, say. */
@@ -187,7 +189,6 @@ export class Compiler {
   }
 
   #column(parts: string[], scope: Scope, method = false): Compiled {
-    if (parts.length === 1 && parts[0]!.toLowerCase() === "$rowguid") throw unsupported("$ROWGUID");
     const { scope: found, depth, source, column } = scope.resolve(parts);
     const definition = source.columns[column]!;
     if (definition.xmlNode && !method)

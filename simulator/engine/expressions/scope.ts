@@ -17,6 +17,7 @@ export interface SourceColumn {
   nullable: boolean;
   identity?: boolean;
   computed?: boolean;
+  rowGuid?: boolean;
   /** The node itself, from nodes(): only xml methods can use it. */
   xmlNode?: true;
   /** The text is JSON, which FOR JSON takes as it is. */
@@ -149,6 +150,7 @@ export class Scope {
 }
 
 function columnOf(source: Source, name: string): number {
+  if (name === "$rowguid") return source.columns.findIndex((column) => column.rowGuid);
   if (name === "$identity") return source.columns.findIndex((column) => column.identity);
   for (let i = 0; i < source.columns.length; i++) if (source.columns[i]!.name.toLowerCase() === name) return i;
   return -1;
@@ -178,6 +180,7 @@ export function sourceColumn(column: Column): SourceColumn {
     type: column.type,
     nullable: column.nullable,
     ...(column.identity ? { identity: true } : {}),
+    ...(column.rowGuid ? { rowGuid: true } : {}),
     ...(column.computed ? { computed: true } : {}),
   };
 }

@@ -93,6 +93,21 @@ export const logicFunctions: Builtins = {
       return guidFromBytes(bytes);
     },
   })),
+  // https://learn.microsoft.com/sql/t-sql/functions/newsequentialid-transact-sql
+  newsequentialid: builtin(0, 0, (_args, compiler) => {
+    if (!compiler.forDefault)
+      throw new SqlError(
+        302,
+        "The newsequentialid() built-in function can only be used in a DEFAULT expression for a column of type 'uniqueidentifier' in a CREATE TABLE or ALTER TABLE statement. It cannot be combined with other operators to form a complex scalar expression.",
+        16,
+        0,
+      );
+    return {
+      type: { id: "uniqueidentifier" },
+      nullable: false,
+      evaluate: ({ run }) => guidFromBytes(run.engine.nextSequentialId()),
+    };
+  }),
   isnumeric: builtin(1, 1, ([arg]) => {
     if (isNumber(arg!.type))
       return { type: INT, nullable: false, evaluate: (frame) => (arg!.evaluate(frame) === null ? 0 : 1) };

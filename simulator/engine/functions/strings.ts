@@ -1,6 +1,7 @@
 /** https://learn.microsoft.com/sql/t-sql/functions/string-functions-transact-sql */
 import { decodeText, encodeText } from "../codepages.ts";
 import { collationOf } from "../collations.ts";
+import { unsupported } from "../errors.ts";
 import { cast } from "../expressions/arithmetic.ts";
 import type { Compiled } from "../expressions/compiled.ts";
 import type { Compiler } from "../expressions/compiler.ts";
@@ -195,7 +196,7 @@ export const stringFunctions: Builtins = {
     textFunction([text(arg!)], ([value]) => (value as string).split("").reverse().join("")),
   ),
   space: builtin(1, 1, ([count]) =>
-    strict([int(count!)], { id: "varchar", length: 8000 }, ([times]) =>
+    orNull([int(count!)], { id: "varchar", length: 8000 }, ([times]) =>
       (times as number) < 0 ? null : " ".repeat(Math.min(8000, times as number)),
     ),
   ),
@@ -211,27 +212,27 @@ export const stringFunctions: Builtins = {
     });
   }),
   char: builtin(1, 1, ([code], compiler) =>
-    strict([int(code!)], { id: "char", length: 1 }, ([value]) =>
+    orNull([int(code!)], { id: "char", length: 1 }, ([value]) =>
       (value as number) < 0 || (value as number) > 255
         ? null
         : decodeText(Buffer.of(value as number), collationOf(compiler.collation)),
     ),
   ),
   nchar: builtin(1, 1, ([code]) =>
-    strict([int(code!)], { id: "nchar", length: 1 }, ([value]) =>
+    orNull([int(code!)], { id: "nchar", length: 1 }, ([value]) =>
       (value as number) < 0 || (value as number) > 65535 ? null : String.fromCharCode(value as number),
     ),
   ),
   ascii: builtin(1, 1, ([arg], compiler) =>
-    strict([text(arg!)], { id: "int" }, ([value]) =>
+    orNull([text(arg!)], { id: "int" }, ([value]) =>
       value === "" ? null : encodeText((value as string).slice(0, 1), collationOf(compiler.collation))[0]!,
     ),
   ),
   unicode: builtin(1, 1, ([arg]) =>
-    strict([text(arg!)], { id: "int" }, ([value]) => (value === "" ? null : (value as string).charCodeAt(0))),
+    orNull([text(arg!)], { id: "int" }, ([value]) => (value === "" ? null : (value as string).charCodeAt(0))),
   ),
   quotename: builtin(1, 2, ([name, quote]) =>
-    strict(
+    orNull(
       quote
         ? [cast(text(name!), { id: "nvarchar", length: -1 }), text(quote)]
         : [cast(text(name!), { id: "nvarchar", length: -1 })],
@@ -257,7 +258,7 @@ export const stringFunctions: Builtins = {
     ),
   ),
   parsename: builtin(2, 2, ([name, part]) =>
-    strict([text(name!), int(part!)], { id: "nvarchar", length: 128 }, ([value, wanted]) => {
+    orNull([text(name!), int(part!)], { id: "nvarchar", length: 128 }, ([value, wanted]) => {
       const parts = [
         ...(value as string).matchAll(/\[((?:[^\]]|\]\])*)\]|"((?:[^"]|"")*)"|([^.]+)|(?<=^|\.)(?=\.|$)/g),
       ].map((found) => found[1]?.replace(/\]\]/g, "]") ?? found[2]?.replace(/""/g, '"') ?? found[3] ?? "");
@@ -265,6 +266,30 @@ export const stringFunctions: Builtins = {
       return parts[parts.length - (wanted as number)] || null;
     }),
   ),
+  // UPDATE … SET column.WRITE (…): https://learn.microsoft.com/sql/t-sql/queries/update-transact-sql
+  $write: builtin(4, 4, ([column, put, offset, length]) => {
+    const { type } = column!;
+    if (type.length !== -1) throw new SqlError(258, `Cannot call methods on ${type.id}.`, 15, 1);
+    const [value, from, count] = [cast(put!, type), cast(offset!, { id: "bigint" }), cast(length!, { id: "bigint" })];
+    return {
+      type,
+      nullable: true,
+      ...(column!.collation ? { collation: column!.collation } : {}),
+      evaluate: (frame) => {
+        const now = column!.evaluate(frame) as string | Buffer | null;
+        if (now === null) throw unsupported(".WRITE() of a column that is NULL");
+        const given = value.evaluate(frame) as string | Buffer | null;
+        const at = Number(from.evaluate(frame) ?? now.length);
+        if (at < 0 || at > now.length)
+          throw new SqlError(7116, `Offset ${at} is not in the range of available LOB data.`, 16, 4);
+        // NULL cuts the value off where it would be put in.
+        const size = given === null ? null : count.evaluate(frame);
+        const end = size === null ? now.length : Math.min(now.length, at + Number(size));
+        if (typeof now === "string") return now.slice(0, at) + ((given as string | null) ?? "") + now.slice(end);
+        return Buffer.concat([now.subarray(0, at), (given as Buffer | null) ?? Buffer.alloc(0), now.subarray(end)]);
+      },
+    };
+  }),
   translate: builtin(3, 3, ([source, from, to]) =>
     textFunction([text(source!), text(from!), text(to!)], ([value, characters, instead]) => {
       if ((characters as string).length !== (instead as string).length)
@@ -288,6 +313,11 @@ export const stringFunctions: Builtins = {
     }),
   ),
 };
+
+/** NULL also where no argument is. */
+function orNull(...args: Parameters<typeof strict>): Compiled {
+  return { ...strict(...args), nullable: true };
+}
 
 function soundex(value: string): string {
   const codes: Record<string, string> = {};

@@ -6,7 +6,7 @@ import { invalidObject, unsupported } from "../errors.ts";
 import { cast } from "../expressions/arithmetic.ts";
 import { type Compiled, newFrame } from "../expressions/compiled.ts";
 import type { Compiler } from "../expressions/compiler.ts";
-import { Scope, type Source, type SourceColumn } from "../expressions/scope.ts";
+import { Scope, type Source, type SourceColumn, sourceColumn } from "../expressions/scope.ts";
 import { builtinTableFunction } from "../functions/table-functions.ts";
 import { openJson } from "../json/open-json.ts";
 import type { Run } from "../run.ts";
@@ -22,6 +22,7 @@ import { allOf, pivoted, unpivoted } from "./pivot.ts";
 import type { Plan } from "./plan.ts";
 import { compileQuery } from "./query.ts";
 import { recursionRows } from "./recursion.ts";
+import { sampler } from "./sample.ts";
 
 /** `traced`: the statement changes its rows. */
 export function findSource(
@@ -84,6 +85,7 @@ function named(source: TableSource & { kind: "table" }, scope: Scope, compiler: 
   const found = findObject(parts, compiler);
   if (found.kind === "table") {
     if (!found.table.temporary) checkSelect(compiler, found.database, found.table);
+    if (source.sample) return sampledLeaf(found.table, source.sample, shown, scope, compiler);
     const leaf = tableLeaf(found.table, shown, scope);
     applyHints(leaf, source.hints, compiler);
     if (!found.table.temporary && !leaf.dirty) requireSnapshots(compiler, found.database);
@@ -92,6 +94,7 @@ function named(source: TableSource & { kind: "table" }, scope: Scope, compiler: 
     if (repeatable && !found.table.temporary && !leaf.dirty) compiler.lock(found.table, "S");
     return leaf;
   }
+  if (source.sample) throw new SqlError(494, "The TABLESAMPLE clause can only be used with local tables.", 16, 1);
   if (found.kind === "view") {
     checkSelect(compiler, found.database, found.view);
     const plan = compileQuery(found.view.query, null, compiler.inside(found.database), { traced });
@@ -106,6 +109,17 @@ function named(source: TableSource & { kind: "table" }, scope: Scope, compiler: 
       return rows;
     },
   });
+}
+
+function sampledLeaf(
+  table: Table,
+  sample: NonNullable<(TableSource & { kind: "table" })["sample"]>,
+  shown: string[],
+  scope: Scope,
+  compiler: Compiler,
+): Leaf {
+  const rows = sampler(table, sample, compiler);
+  return rowsLeaf(scope, shown, table.columns.map(sourceColumn), { rows: (around, run) => rows(around, run) });
 }
 
 /** https://learn.microsoft.com/sql/t-sql/queries/hints-transact-sql-table */

@@ -1,5 +1,7 @@
 /** SELECT: rows to the client, into a new table, or into variables. */
-import type { Query, SelectCore } from "../../sql/ast.ts";
+import type { Expr, Query, SelectCore } from "../../sql/ast.ts";
+import { typeName } from "../../sql/parser-types.ts";
+import { TokenReader } from "../../sql/token-reader.ts";
 import type { Column, Row } from "../database.ts";
 import { Cancelled, unsupported } from "../errors.ts";
 import { Scope, type SourceColumn } from "../expressions/scope.ts";
@@ -13,6 +15,7 @@ import type { Table } from "../table.ts";
 import type { Transaction } from "../transactions.ts";
 import { inTransaction, lockTables } from "./changes.ts";
 import type { Executor } from "./executor.ts";
+import { nextIdentity } from "./insert.ts";
 import { makeTable } from "./new-table.ts";
 
 export async function runQuery(executor: Executor, query: Query): Promise<void> {
@@ -108,21 +111,57 @@ async function selectInto(
   core: { into: NonNullable<SelectCore["into"]> },
 ): Promise<void> {
   const { session, sink } = executor;
-  const plan = compileQuery(query, new Scope(null), executor.compiler());
-  const identities = plan.columns.filter((column) => column.identity).length;
+  const made = identityColumn(query);
+  const plan = compileQuery(made?.query ?? query, new Scope(null), executor.compiler());
+  const identities = plan.columns.filter((column) => column.identity).length + (made ? 1 : 0);
   const columns = plan.columns.map((column, i) => newColumn(column, i, identities === 1));
+  if (made) Object.assign(columns[made.place]!, { nullable: false, identity: made.identity });
   await inTransaction(executor, async (transaction) => {
     const table = makeTable(executor, core.into, columns, transaction);
     const snapshot = session.openSnapshot(transaction);
     transaction.command++;
     try {
       const run = new Run(session, executor.activation, snapshot, executor.signal);
-      session.rowCount = await deliver(executor, plan, run, (row) => put(table, row, transaction));
+      session.rowCount = await deliver(executor, plan, run, (row) => {
+        if (made) row[made.place] = nextIdentity(table, made.place);
+        return put(table, row, transaction);
+      });
     } finally {
       session.closeSnapshot(snapshot);
     }
   });
   sink.statementDone(session.options.nocount ? {} : { rowCount: session.rowCount, command: "insert" });
+}
+
+/**
+ * `IDENTITY (int, 1, 1) AS n` in the select list: a column that numbers the rows; error 177 in any other place.
+ * https://learn.microsoft.com/sql/t-sql/functions/identity-function-transact-sql
+ */
+function identityColumn(
+  query: Query,
+): { query: Query; place: number; identity: NonNullable<Column["identity"]> } | undefined {
+  const { body } = query;
+  if (body.kind !== "select") return undefined;
+  const isIdentity = (item: SelectCore["items"][number]) =>
+    item.kind === "expr" && item.expr.kind === "call" && item.expr.name.parts.join(".").toUpperCase() === "IDENTITY";
+  const place = body.items.findIndex(isIdentity);
+  if (place < 0) return undefined;
+  // Where a star stands before it, its place is not known from the text.
+  if (body.items.slice(0, place).some((item) => item.kind === "star")) throw unsupported("IDENTITY() behind *");
+  const item = body.items[place]! as SelectCore["items"][number] & { kind: "expr" };
+  const { args } = item.expr as Expr & { kind: "call" };
+  const [type, seed, increment] = args;
+  const number = (expr: Expr | undefined): bigint => (expr?.kind === "literal" ? BigInt(expr.text) : 1n);
+  const operand: Expr = { kind: "literal", type: "int", text: "0" };
+  const name = type?.kind === "literal" ? type.text : "int";
+  const expr: Expr = { kind: "cast", operand, type: typeName(new TokenReader(name)), try: false };
+  const items = body.items.with(place, { ...item, expr });
+  const start = number(seed);
+  return {
+    query: { ...query, body: { ...body, items } },
+    place,
+    identity: { seed: start, increment: number(increment), next: start },
+  };
 }
 
 function put(table: Table, row: Row, transaction: Transaction): void {

@@ -28,9 +28,11 @@ export class RowWriter {
     this.table = table;
     const compiler = new Compiler(session, new Activation(null, "default"), table.database);
     const empty = new Scope(null);
+    compiler.forDefault = true;
     this.defaults = table.columns.map(({ default: given, type }) =>
       given?.definition ? cast(compiler.expression(given.definition.expr, empty), type) : null,
     );
+    compiler.forDefault = false;
     const scope = new Scope(null);
     scope.noSequences = 11719;
     scope.add({ slot: scope.slots++, parts: [table.schema, table.name], columns: table.columns.map(sourceColumn) });

@@ -6,8 +6,10 @@ import { changes } from "./changes.ts";
 import { control } from "./control.ts";
 import { cursors } from "./cursors.ts";
 import { definitions } from "./definitions.ts";
+import { documents } from "./documents.ts";
 import { errors } from "./errors.ts";
 import { functions } from "./functions.ts";
+import { modules } from "./modules.ts";
 import { queries } from "./queries.ts";
 import { requests } from "./requests.ts";
 import { tables } from "./tables.ts";
@@ -18,6 +20,8 @@ import { typeScenarios } from "./types.ts";
 export function allScenarios(client: Client, encryption: Encryption): Scenario[] {
   const statements = [
     queries,
+    documents,
+    modules,
     functions,
     changes,
     definitions,
