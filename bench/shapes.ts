@@ -90,7 +90,7 @@ const wide: Shape = {
     const type = ["int", "nvarchar(30)", "decimal(19, 4)", "datetime2(3)", "bigint", "varchar(30)", "bit", "float"][
       i % 8
     ];
-    return `c${i + 1} ${type}`;
+    return `column${i + 1} ${type}`;
   }).join(", ")}`,
   values: (n) => [
     `${n + 1}`,
@@ -99,11 +99,11 @@ const wide: Shape = {
       if (m % 13 === 0) return "NULL";
       return [
         `${m}`,
-        text(FIRST, m),
+        text(LAST, m),
         `${m}.${String(m % 10_000).padStart(4, "0")}`,
         `'2026-03-${two(1 + (m % 28))}T10:${two(m % 60)}:00.${digits(m, 3)}'`,
         `${m * 1_000_003}`,
-        `'code ${m % 1000}'`,
+        `'article ${m % 1000} of many'`,
         `${m % 2}`,
         `${m / 4}e0`,
       ][i % 8]!;
