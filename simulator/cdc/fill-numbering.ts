@@ -67,11 +67,11 @@ export class FillNumbering {
   }
 
   beginLsn(transaction: number): Buffer {
-    return this.#lsn(transaction, 0);
+    return lsnBytes(this.#lsn(transaction, 0));
   }
 
   commitLsn(transaction: number): Buffer {
-    return this.#lsn(transaction, this.#size.changesPerTransaction + 1);
+    return lsnBytes(this.#lsn(transaction, this.#size.changesPerTransaction + 1));
   }
 
   /** __$start_lsn */
@@ -81,13 +81,12 @@ export class FillNumbering {
       until: (row) => this.firstRowOfTransaction(this.transactionOf(row) + 1),
       wire: {
         size: 10,
-        write: (rows, count, bytes, base, at) => {
+        write: (rows, count, to, base, at) => {
           for (let i = 0; i < count; ) {
             const transaction = this.transactionOf(rows[i]!);
-            const lsn = this.commitLsn(transaction);
             const end = this.firstRowOfTransaction(transaction + 1);
-            for (; i < count && rows[i]! < end; i++)
-              for (let k = 0, to = base + at[i]!; k < 10; k++) bytes[to + k] = lsn[k]!;
+            const { file, block, slot } = this.#lsn(transaction, this.#size.changesPerTransaction + 1);
+            for (; i < count && rows[i]! < end; i++) writeLsn(to, base + at[i]!, file, block, slot);
           }
         },
       },
@@ -99,26 +98,19 @@ export class FillNumbering {
     return {
       value: (row) => {
         const { transaction, ordinal } = this.#place(row);
-        return this.#lsn(transaction, ordinal);
+        return lsnBytes(this.#lsn(transaction, ordinal));
       },
       until: (row) => this.#firstRow(this.#change(row) + 1),
       wire: {
         size: 10,
-        write: (rows, count, bytes, base, at) => {
+        write: (rows, count, to, base, at) => {
           for (let i = 0; i < count; ) {
             // As long as one block of the log lasts only the slot changes.
             const { transaction, ordinal, change } = this.#place(rows[i]!);
-            const lsn = this.#lsn(transaction, ordinal);
-            const inBlock = ordinal % this.#slots;
-            const end = this.#firstRowAt(transaction, ordinal + this.#slots - inBlock);
-            const before = change - inBlock - 1;
-            for (; i < count && rows[i]! < end; i++) {
-              const slot = this.#change(rows[i]!) - before;
-              const to = base + at[i]!;
-              for (let k = 0; k < 8; k++) bytes[to + k] = lsn[k]!;
-              bytes[to + 8] = slot >> 8;
-              bytes[to + 9] = slot;
-            }
+            const { file, block, slot } = this.#lsn(transaction, ordinal);
+            const end = this.#firstRowAt(transaction, ordinal + this.#slots - (ordinal % this.#slots));
+            for (; i < count && rows[i]! < end; i++)
+              writeLsn(to, base + at[i]!, file, block, slot + this.#change(rows[i]!) - change);
           }
         },
       },
@@ -132,19 +124,12 @@ export class FillNumbering {
       until: (row) => this.#firstRow(this.#change(row) + 1),
       wire: {
         size: 4,
-        write: (rows, count, bytes, base, at) => {
+        write: (rows, count, to, base, at) => {
           for (let i = 0; i < count; ) {
             const { transaction, ordinal, change } = this.#place(rows[i]!);
             const end = this.firstRowOfTransaction(transaction + 1);
-            const before = change - ordinal;
-            for (; i < count && rows[i]! < end; i++) {
-              const command = this.#change(rows[i]!) - before;
-              const to = base + at[i]!;
-              bytes[to] = command;
-              bytes[to + 1] = command >> 8;
-              bytes[to + 2] = command >> 16;
-              bytes[to + 3] = command >> 24;
-            }
+            for (; i < count && rows[i]! < end; i++)
+              to.setInt32(base + at[i]!, ordinal + this.#change(rows[i]!) - change, true);
           }
         },
       },
@@ -174,13 +159,33 @@ export class FillNumbering {
     return this.#firstRow(Math.min(changes, transaction * changesPerTransaction + inside));
   }
 
-  #lsn(transaction: number, record: number): Buffer {
+  #lsn(transaction: number, record: number): Lsn {
     const block = transaction * this.#blocks + Math.floor(record / this.#slots);
     const file = Math.floor(block / this.#blocksOfFile);
-    const lsn = Buffer.allocUnsafe(10);
-    lsn.writeUInt32BE(this.#firstFile + file, 0);
-    lsn.writeUInt32BE(FIRST_BLOCK + (block - file * this.#blocksOfFile) * this.#sectors, 4);
-    lsn.writeUInt16BE((record % this.#slots) + 1, 8);
-    return lsn;
+    return {
+      file: this.#firstFile + file,
+      block: FIRST_BLOCK + (block - file * this.#blocksOfFile) * this.#sectors,
+      slot: (record % this.#slots) + 1,
+    };
   }
+}
+
+interface Lsn {
+  file: number;
+  block: number;
+  slot: number;
+}
+
+function lsnBytes({ file, block, slot }: Lsn): Buffer {
+  const bytes = Buffer.allocUnsafe(10);
+  bytes.writeUInt32BE(file, 0);
+  bytes.writeUInt32BE(block, 4);
+  bytes.writeUInt16BE(slot, 8);
+  return bytes;
+}
+
+function writeLsn(to: DataView, at: number, file: number, block: number, slot: number): void {
+  to.setUint32(at, file);
+  to.setUint32(at + 4, block);
+  to.setUint16(at + 8, slot);
 }

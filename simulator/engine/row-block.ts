@@ -15,6 +15,7 @@ export class Picks {
   readonly positions: Int32Array;
   /** How many picked ones there are before a position, and, last, in all. */
   readonly #before: Int32Array;
+  #key: string | undefined;
 
   constructor(patterns: number, picked: (position: number) => boolean) {
     this.#before = new Int32Array(patterns + 1);
@@ -24,6 +25,12 @@ export class Picks {
       this.#before[position + 1] = positions.length;
     }
     this.positions = Int32Array.from(positions);
+  }
+
+  /** The same text for the same positions. */
+  get key(): string {
+    this.#key ??= this.positions.join();
+    return this.#key;
   }
 
   /** How many picked rows of the series come before this one. */

@@ -20,8 +20,8 @@ export interface OwnColumn {
 /** Values as TDS has them, without their length: a binary's bytes, an int as four bytes, little-endian. */
 export interface OwnBytes {
   readonly size: number;
-  /** The values of `count` rows, in ascending order: that of row `rows[i]` goes to `bytes` at `base + at[i]`. */
-  write(rows: Int32Array, count: number, bytes: Uint8Array, base: number, at: Int32Array): void;
+  /** The values of `count` rows, in ascending order: that of row `rows[i]` goes to `base + at[i]`. */
+  write(rows: Int32Array, count: number, to: DataView, base: number, at: Int32Array): void;
 }
 
 export interface NumberedRows {

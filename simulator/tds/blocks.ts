@@ -3,7 +3,7 @@
  * as often as the block repeats them; what each row has of its own is written over the copies.
  */
 import type { BlockColumn, RowBlock } from "../engine/row-block.ts";
-import type { OwnBytes } from "../engine/series.ts";
+import type { OwnBytes, Series } from "../engine/series.ts";
 import type { Value } from "../engine/values.ts";
 import { ByteWriter } from "./bytes.ts";
 import type { RowWriter } from "./rows.ts";
@@ -37,16 +37,23 @@ interface Fixed {
   readonly bytes: Buffer;
 }
 
+/** What was encoded last of a series stays: connectors ask for the same columns again and again. */
+const MOST_KEPT = 8;
+const kept = new WeakMap<Series, Map<string, Template>>();
+
 export class BlockWriter {
   readonly #rows: RowWriter;
+  /** What the encoders depend on. */
+  readonly #encoding: string;
   readonly #scratch = new ByteWriter(1024);
   #template: Template | null = null;
   /** The block that was written last, and what it has other than the template in all of its rows. */
   #current: { block: RowBlock; changed: readonly Place<OwnBytes>[] } | null = null;
   #numbers = new Int32Array(FEWEST_ROWS);
 
-  constructor(rows: RowWriter) {
+  constructor(rows: RowWriter, encoding: string) {
     this.#rows = rows;
+    this.#encoding = encoding;
   }
 
   /** Writes rows of the block, from its i-th on, as many as make a piece. Returns how many. */
@@ -70,8 +77,9 @@ export class BlockWriter {
       bytes.copy(to.bytes, to.length, start, start + length);
       to.length += length;
       const numbers = this.#numbersOf(template, first, count, copy * stride);
-      for (const { what, at } of own) what.write(numbers, count, to.bytes, base, at.subarray(first));
-      for (const { what, at } of changed) what.write(numbers, count, to.bytes, base, at.subarray(first));
+      const view = new DataView(to.bytes.buffer, to.bytes.byteOffset);
+      for (const { what, at } of own) what.write(numbers, count, view, base, at.subarray(first));
+      for (const { what, at } of changed) what.write(numbers, count, view, base, at.subarray(first));
       at += count;
     }
     return at - begin;
@@ -88,17 +96,31 @@ export class BlockWriter {
       return { template: this.#template, changed: this.#current.changed };
     let changed = this.#template && this.#changed(this.#template, block);
     if (!changed) {
-      this.#template = this.#encode(block);
-      changed = [];
+      this.#template = this.#templateOf(block);
+      changed = this.#changed(this.#template, block)!;
     }
     this.#current = { block, changed };
     return { template: this.#template!, changed };
   }
 
+  #templateOf(block: RowBlock): Template {
+    let templates = kept.get(block.series);
+    if (!templates) kept.set(block.series, (templates = new Map()));
+    const columns = block.columns.map((column) => (typeof column === "number" ? column : null));
+    const key = JSON.stringify([this.#encoding, columns, block.picks?.key]);
+    let template = templates.get(key);
+    if (!template || !this.#changed(template, block)) template = this.#encode(block);
+    // The one that was used last stands last.
+    templates.delete(key);
+    templates.set(key, template);
+    if (templates.size > MOST_KEPT) templates.delete(templates.keys().next().value!);
+    return template;
+  }
+
   /** What the block has that the template has not, byte by byte in its place; null where that cannot be. */
   #changed(template: Template, block: RowBlock): Place<OwnBytes>[] | null {
     const { block: known, fixed } = template;
-    if (known.series !== block.series || known.picks !== block.picks) return null;
+    if (known.series !== block.series || known.picks?.key !== block.picks?.key) return null;
     if (!known.columns.every((column, i) => sameColumn(column, block.columns[i]!))) return null;
     const changed: Place<OwnBytes>[] = [];
     for (const { what, at } of fixed) {
@@ -164,9 +186,8 @@ function sameColumn(a: BlockColumn, b: BlockColumn): boolean {
 function same(value: Buffer): OwnBytes {
   return {
     size: value.length,
-    write: (_, count, bytes, base, at) => {
-      for (let i = 0; i < count; i++)
-        for (let k = 0, to = base + at[i]!; k < value.length; k++) bytes[to + k] = value[k]!;
+    write: (_, count, to, base, at) => {
+      for (let i = 0; i < count; i++) for (let k = 0; k < value.length; k++) to.setUint8(base + at[i]! + k, value[k]!);
     },
   };
 }

@@ -112,9 +112,14 @@ export class Channel implements PacketSink {
     this.#tunnel = null;
   }
 
-  write(bytes: Buffer, sent?: () => void): boolean {
+  /** Where the socket has taken everything; what becomes of bytes under TLS, or under faults, is not told. */
+  get idle(): boolean {
+    return this.#tls === null && !this.#faulty.active && this.#socket.writableLength === 0;
+  }
+
+  write(bytes: Buffer): boolean {
     if (this.#socket.destroyed) return false;
-    if (!this.#faulty.active) return this.#stream.write(bytes, sent);
+    if (!this.#faulty.active) return this.#stream.write(bytes);
     this.#faulty.write(bytes);
     return false;
   }

@@ -5,23 +5,22 @@
 import { ByteWriter } from "./bytes.ts";
 import { FIRST_PACKET_SIZE, HEADER, PACKET, writeHeader } from "./packets.ts";
 
-/**
- * Where packets go; `write` answers false when the client reads slower than we write, `drained` then resolves. `sent` may be
- * called once the bytes are no longer needed.
- */
+/** Where packets go; `write` answers false when the client reads slower than we write, `drained` then resolves. */
 export interface PacketSink {
-  write(packets: Buffer, sent?: () => void): boolean;
+  write(packets: Buffer): boolean;
+  /** Nothing that was written is waiting: its bytes may be overwritten. */
+  readonly idle: boolean;
   drained(): Promise<void>;
 }
 
 /** Packets are handed on when about this many bytes have come together, or four packets where those are large. */
 const FLUSH_AT = 32 * 1024;
-/** Buffers of this size are used again once their bytes were sent, by whichever connection. */
-const LARGE = 512 * 1024;
-const MOST_FREE = 8;
-const free: Buffer[] = [];
+/** A buffer for packets is kept, to be used again, up to this size. */
+const MOST_KEPT = 512 * 1024;
 /** After this many bytes without a pause the event loop gets a turn, so that an ATTENTION is read. */
 const TURN_AFTER = 1024 * 1024;
+
+const NOTHING = Buffer.alloc(0);
 
 export class Output {
   readonly tokens = new ByteWriter();
@@ -29,6 +28,7 @@ export class Output {
   spid = 0;
   readonly #sink: PacketSink;
   #packetId = 0;
+  #packets: Buffer = NOTHING;
   #sinceTurn = 0;
   #flushScheduled = false;
 
@@ -74,8 +74,7 @@ export class Output {
   #cut(packets: number, bytes: number, last: boolean): Buffer {
     const room = this.packetSize - HEADER;
     const size = bytes + packets * HEADER;
-    const out =
-      size >= FLUSH_AT && size <= LARGE ? (free.pop() ?? Buffer.allocUnsafeSlow(LARGE)) : Buffer.allocUnsafeSlow(size);
+    const out = this.#buffer(size);
     const from = this.tokens.bytes;
     for (let i = 0, at = 0; i < packets; i++) {
       const length = Math.min(room, bytes - i * room);
@@ -87,10 +86,17 @@ export class Output {
     return out.subarray(0, size);
   }
 
+  /** The one that was written last, where that may be overwritten and is large enough. */
+  #buffer(size: number): Buffer {
+    if (this.#packets.length >= size && this.#sink.idle) return this.#packets;
+    const made = Buffer.allocUnsafeSlow(size);
+    this.#packets = size <= MOST_KEPT ? made : NOTHING;
+    return made;
+  }
+
   #hand(out: Buffer): void | Promise<void> {
     this.#sinceTurn += out.length;
-    const sent = out.buffer.byteLength === LARGE ? () => keep(Buffer.from(out.buffer)) : undefined;
-    if (!this.#sink.write(out, sent)) {
+    if (!this.#sink.write(out)) {
       this.#sinceTurn = 0;
       return this.#sink.drained();
     }
@@ -98,8 +104,4 @@ export class Output {
     this.#sinceTurn = 0;
     return new Promise((resolve) => setImmediate(resolve));
   }
-}
-
-function keep(buffer: Buffer): void {
-  if (free.length < MOST_FREE) free.push(buffer);
 }

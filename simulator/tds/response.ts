@@ -80,6 +80,7 @@ export class Response implements ResultSink {
   #errorOpen = false;
   #rows: RowWriter | null = null;
   #blocks: BlockWriter | null = null;
+  #types: [type: SqlType, nullable: boolean][] = [];
   #returned: { name: string; type: SqlType; value: Value }[] = [];
   #status: number | null = null;
   #closed = false;
@@ -97,6 +98,7 @@ export class Response implements ResultSink {
     const encoders = columns.map((column) => encoderOf(column.type, column.nullable, collation, dialect));
     this.#rows = new RowWriter(encoders, dialect.nullBitmaps);
     this.#blocks = null;
+    this.#types = columns.map(({ type, nullable }) => [type, nullable]);
     const described = columns.map((column, i) => ({
       name: column.name,
       userType: column.type.id === "timestamp" ? USER_TYPE_TIMESTAMP : 0,
@@ -126,9 +128,9 @@ export class Response implements ResultSink {
   }
 
   block(block: RowBlock): void | Promise<void> {
-    if (this.#closed) return;
-    const { output } = this.#context;
-    this.#blocks ??= new BlockWriter(this.#rows!);
+    if (this.#closed || block.length === 0) return;
+    const { output, dialect, collation } = this.#context;
+    this.#blocks ??= new BlockWriter(this.#rows!, JSON.stringify([dialect, collation, this.#types]));
     const written = this.#blocks.write(output.tokens, block, 0);
     const slow = output.flushSome();
     return written < block.length ? this.#restOf(block, written, slow) : slow;

@@ -27,6 +27,7 @@ async function answer(made: SqlServerSimulator, database: string, sql: string, i
       return true;
     },
     drained: async () => {},
+    idle: false,
   });
   const context: ResponseContext = {
     output,

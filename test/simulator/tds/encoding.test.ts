@@ -34,6 +34,7 @@ function responseBytes(run: (response: Response) => void, dialect = NEWEST): Buf
       return true;
     },
     drained: () => Promise.resolve(),
+    idle: false,
   });
   const response = new Response(
     { output, dialect, serverName: "S", collation: LATIN, transaction: null, tellCollation() {}, close() {} },
