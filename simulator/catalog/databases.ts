@@ -66,6 +66,7 @@ function databaseRow(engine: Engine, database: Database): RowObject {
   const snapshot = on("ALLOW_SNAPSHOT_ISOLATION");
   const recovery = recoveryModel(database);
   const access = userAccess(database);
+  const unread = database.log.length > 0;
   const row: RowObject = {
     name: database.name,
     database_id: database.id,
@@ -88,8 +89,9 @@ function databaseRow(engine: Engine, database: Database): RowObject {
     is_auto_create_stats_on: true,
     is_auto_update_stats_on: true,
     is_query_store_on: database.id > 4,
-    log_reuse_wait: 0,
-    log_reuse_wait_desc: "NOTHING",
+    // What capture has not read yet keeps the log from being truncated, whatever the recovery model.
+    log_reuse_wait: unread ? 6 : 0,
+    log_reuse_wait_desc: unread ? "REPLICATION" : "NOTHING",
     is_cdc_enabled: cdcTables(database) !== undefined,
     containment: 0,
     containment_desc: "NONE",
@@ -145,26 +147,31 @@ const CONFIGURATIONS: [id: number, name: string, value: number, least: number, m
   [16390, "xp_cmdshell", 0, 0, 1, "Enable or disable command shell"],
 ];
 
-/** The value of a server option, e.g. "max text repl size (B)". */
+/** The value of a server option that is in use, e.g. of "max text repl size (B)". */
 export function configuration(engine: Engine, name: string): number {
-  return engine.configuration.get(name) ?? CONFIGURATIONS.find((one) => one[1] === name)?.[2] ?? 0;
+  return engine.configurationInUse.get(name) ?? CONFIGURATIONS.find((one) => one[1] === name)?.[2] ?? 0;
 }
 
-/** sp_configure: by the option's name or the beginning of it. False if there is none, or the value is out of its range. */
-export function configure(engine: Engine, name: string, value: number): boolean {
+/**
+ * sp_configure: by the option's name or the beginning of it; gives its name and the value chosen before. Undefined if there is
+ * none, or the value is out of its range.
+ */
+export function configure(engine: Engine, name: string, value: number): { name: string; before: number } | undefined {
   const found = CONFIGURATIONS.find((one) => one[1].startsWith(name.toLowerCase()));
-  if (!found || value < found[3] || value > found[4]) return false;
+  if (!found || value < found[3] || value > found[4]) return undefined;
+  const before = engine.configuration.get(found[1]) ?? found[2];
   engine.configuration.set(found[1], value);
-  return true;
+  return { name: found[1], before };
 }
 
 export function configurations(
   engine: Engine,
-): { id: number; name: string; value: number; least: number; most: number; description: string }[] {
-  return CONFIGURATIONS.map(([id, name, , least, most, description]) => ({
+): { id: number; name: string; value: number; inUse: number; least: number; most: number; description: string }[] {
+  return CONFIGURATIONS.map(([id, name, value, least, most, description]) => ({
     id,
     name,
-    value: configuration(engine, name),
+    value: engine.configuration.get(name) ?? value,
+    inUse: configuration(engine, name),
     least,
     most,
     description,
@@ -183,13 +190,13 @@ export function registerDatabaseViews(engine: Engine): void {
        value_in_use sql_variant, description nvarchar(255)!, is_dynamic bit!, is_advanced bit!`,
       ({ engine: server }) => {
         const int = (value: number) => new Variant({ id: "int" }, value);
-        return configurations(server).map(({ id, name, value, least, most, description }) => ({
+        return configurations(server).map(({ id, name, value, inUse, least, most, description }) => ({
           configuration_id: id,
           name,
           value: int(value),
           minimum: int(least),
           maximum: int(most),
-          value_in_use: int(value),
+          value_in_use: int(inUse),
           description,
           is_dynamic: true,
         }));

@@ -165,7 +165,15 @@ async function spConfigure(context: EngineContext, args: Args, sink: Parameters<
   if (typeof value === "number") {
     if (!session.login.sysadmin)
       throw new SqlError(15247, "User does not have permission to perform this action.", 16, 1);
-    if (!configure(engine, String(name), value)) throw badOption(String(name));
+    const chosen = configure(engine, String(name), value);
+    if (!chosen) throw badOption(String(name));
+    sink.message({
+      number: 15457,
+      state: 1,
+      severity: 0,
+      message: `Configuration option '${chosen.name}' changed from ${chosen.before} to ${value}. Run the RECONFIGURE statement to install.`,
+      line: 1,
+    });
     return 0;
   }
   const found = configurations(engine).filter((one) => name == null || one.name.startsWith(String(name).toLowerCase()));
@@ -178,7 +186,7 @@ async function spConfigure(context: EngineContext, args: Args, sink: Parameters<
       minimum: one.least,
       maximum: one.most,
       config_value: one.value,
-      run_value: one.value,
+      run_value: one.inUse,
     })),
   );
   return 0;

@@ -64,8 +64,9 @@ export class Engine implements SqlEngine {
   readonly databases = new Map<string, Database>();
   readonly logins = new Map<string, ServerLogin>();
   readonly sessions = new Map<number, Session>();
-  /** What sp_configure chose, by the option's name. */
+  /** What sp_configure chose, by the option's name, and what RECONFIGURE or a start put in use of it. */
   readonly configuration = new Map<string, number>();
+  readonly configurationInUse = new Map<string, number>();
   readonly systemObjects = new SystemObjects<EngineContext>();
   readonly versions = new VersionStore();
   readonly waits = new Waits();
@@ -121,6 +122,11 @@ export class Engine implements SqlEngine {
     if (!this.#seeded) return randomFillSync(bytes);
     for (let i = 0; i < length; i++) bytes[i] = Math.floor(this.random() * 256);
     return bytes;
+  }
+
+  /** Puts in use what sp_configure chose. */
+  reconfigure(): void {
+    for (const [name, value] of this.configuration) this.configurationInUse.set(name, value);
   }
 
   addLogin(name: string, password: string, sysadmin: boolean): ServerLogin {

@@ -20,6 +20,7 @@ export function openDataFile(engine: Engine, path: string): FileJournal {
   const { logins, configuration } = decode(server) as Pick<Engine, "logins" | "configuration">;
   for (const [name, login] of logins) restoreLogin(engine, name, login);
   for (const [name, value] of configuration) engine.configuration.set(name, value);
+  engine.reconfigure();
   const databases = readDatabases(engine, file, counters);
   Object.assign(engine.counters, decode(counters.get("engine")!));
   const journal = (engine.journal = new FileJournal(engine, file, false));

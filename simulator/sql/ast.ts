@@ -377,6 +377,8 @@ export type Statement = { line: number } & (
   | { kind: "rollback"; name?: string }
   | { kind: "save_transaction"; name: string }
   | { kind: "checkpoint" }
+  /** With or without OVERRIDE. */
+  | { kind: "reconfigure" }
   /** DBCC CHECKIDENT; `quiet`: NO_INFOMSGS. */
   | { kind: "check_identity"; table: ObjectName; reseed: boolean; value?: Expr; quiet: boolean }
   /** KILL 53 */

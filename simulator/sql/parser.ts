@@ -188,12 +188,12 @@ const STATEMENTS: ReadonlyMap<string, StatementParser> = new Map<string, Stateme
   ["USE", use],
   ["KILL", kill],
   ["CHECKPOINT", checkpoint],
+  ["RECONFIGURE", reconfigure],
   ["DBCC", dbcc],
   ["BACKUP", absent(2)],
   ["RESTORE", absent(2)],
   ["BULK", absent(2)],
   ["ADD", absent(2)],
-  ["RECONFIGURE", absent(1)],
   ["REVERT", absent(1)],
   ["SETUSER", absent(1)],
   ["SHUTDOWN", absent(1)],
@@ -237,6 +237,12 @@ function kill(p: TokenReader, line: number): Statement {
   const spid = expression(p);
   p.acceptAll("WITH", "STATUSONLY");
   return { line, kind: "kill", spid };
+}
+
+function reconfigure(p: TokenReader, line: number): Statement {
+  p.expect("RECONFIGURE");
+  p.acceptAll("WITH", "OVERRIDE");
+  return { line, kind: "reconfigure" };
 }
 
 function checkpoint(p: TokenReader, line: number): Statement {

@@ -8,7 +8,7 @@ const HUGE = "INSERT INTO Cars VALUES (1, REPLICATE(CONVERT(nvarchar(max), N'x')
 
 test("a row above the queue's limit stops its table, or goes to the dead letters and stays there", async (t) => {
   const server = await startServer(t);
-  await server.query("EXEC sp_configure N'max text repl size', -1");
+  await server.query("EXEC sp_configure N'max text repl size', -1; RECONFIGURE");
   await server.query(HUGE);
   await server.query("INSERT INTO Cars VALUES (2, N'Volvo')");
   await server.query("INSERT INTO Persons VALUES (1, N'Ana', N'Sato')");

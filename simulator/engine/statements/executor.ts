@@ -306,6 +306,14 @@ export class Executor {
         return killSession(this, statement.spid);
       case "check_identity":
         return checkIdentity(this, statement);
+      case "reconfigure":
+        if (!session.login.sysadmin)
+          throw new SqlError(5812, "You do not have permission to run the RECONFIGURE statement.");
+        if (session.currentTransaction)
+          throw new SqlError(574, "RECONFIGURE statement cannot be used inside a user transaction.");
+        session.engine.reconfigure();
+        sink.statementDone({});
+        return;
       case "checkpoint":
         sink.statementDone({});
         return;
@@ -405,7 +413,7 @@ const TERMINATING = new Set([220, 515, 547, 2601, 2627, 2628, 8115, 8134, 8152])
 
 /** Statements after which nothing is another but rows and the session itself. */
 const ROWS_ONLY = new Set(
-  "query insert update delete merge truncate declare declare_table set_variable set_option set_isolation use print throw raiserror waitfor begin_transaction commit rollback save_transaction declare_cursor cursor fetch checkpoint".split(
+  "query insert update delete merge truncate declare declare_table set_variable set_option set_isolation use print throw raiserror waitfor begin_transaction commit rollback save_transaction declare_cursor cursor fetch checkpoint reconfigure".split(
     " ",
   ),
 );

@@ -105,6 +105,15 @@ describe("changes that connectors make", () => {
     assert.equal(await f.sql.error("EXEC msdb.dbo.sp_start_job"), 14294);
   });
 
+  test("a check of a log that grows because capture does not read it", async () => {
+    const waits = "SELECT log_reuse_wait, log_reuse_wait_desc FROM sys.databases WHERE name = N'TestDB'";
+    assert.deepEqual(await f.sql.rows(waits), [[0, "NOTHING"]]);
+    await f.sql.run("EXEC sys.sp_cdc_stop_job; INSERT lines VALUES (8, 8)");
+    assert.deepEqual(await f.sql.rows(waits), [[6, "REPLICATION"]]);
+    await f.sql.run("EXEC sys.sp_cdc_start_job");
+    assert.deepEqual(await f.sql.rows(waits), [[0, "NOTHING"]]);
+  });
+
   test("Estuary: a table altered gets a second instance, and the first goes with its history", async () => {
     await f.sql.run("ALTER TABLE lines ADD note nvarchar(20) NULL");
     assert.deepEqual(

@@ -254,6 +254,7 @@ test("a tracked table refuses large values over max text repl size, until that i
   await f.call("sp_cdc_enable_table", enable);
   assert.throws(() => insert(2), { number: 7139 });
   await f.call("sp_configure", { configname: "max text repl size", configvalue: -1 });
+  f.engine.reconfigure();
   insert(2);
   assert.equal(f.changes("dbo_people").length, 1);
   f.cdc.stop();

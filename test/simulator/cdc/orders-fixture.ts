@@ -16,7 +16,7 @@ export async function orders(): Promise<SqlFixture> {
   await sql.run(`CREATE TABLE dbo.orders (id int NOT NULL PRIMARY KEY, code nvarchar(10) NOT NULL, amount decimal(9, 2) NULL);
     CREATE TABLE dbo.lines (order_id int NOT NULL, line smallint NOT NULL, PRIMARY KEY (order_id, line));
     CREATE TABLE dbo.untracked (id int);
-    EXEC sys.sp_configure 'clr enabled', 1;
+    EXEC sys.sp_configure 'clr enabled', 1; RECONFIGURE;
     EXEC sys.sp_cdc_enable_db;
     EXEC sys.sp_cdc_enable_table N'dbo', N'orders', @role_name = N'cdc_reader', @supports_net_changes = 1;
     EXEC sys.sp_cdc_enable_table N'dbo', N'lines', @role_name = NULL, @supports_net_changes = 1;`);

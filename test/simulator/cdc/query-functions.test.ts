@@ -114,6 +114,7 @@ test("net changes: one row a key, and none for what came and went", async () => 
     Array(6).fill(null),
   );
   configure(f.engine, "clr enabled", 1);
+  f.engine.reconfigure();
   const masks = told("all with mask");
   assert.deepEqual(
     [1, 2, 4, 5, 6, 7].map((id) => masks.get(id)![2]),

@@ -37,7 +37,7 @@ export async function prepare({ sql }: SqlFixture): Promise<void> {
     CREATE TABLE orders (a int NOT NULL, b varchar(5) NOT NULL, v int NULL, t datetime2(3) NULL, PRIMARY KEY (a, b));
     CREATE TABLE heap (id int IDENTITY(1, 1) NOT NULL, v int NULL);
     CREATE TABLE commits (n int NOT NULL PRIMARY KEY);
-    EXEC sys.sp_configure 'clr enabled', 1;
+    EXEC sys.sp_configure 'clr enabled', 1; RECONFIGURE;
     EXEC sys.sp_cdc_enable_db;`);
   for (const { name } of TABLES)
     await sql.run(
