@@ -6,7 +6,6 @@
  * joins the order is chosen (a source with a seek goes first); outer joins and APPLY stay in their place.
  */
 import type { Cond, Expr, TableSource } from "../../sql/ast.ts";
-import { unsupported } from "../errors.ts";
 import type { Compiled, Condition, Frame } from "../expressions/compiled.ts";
 import type { Compiler } from "../expressions/compiler.ts";
 import { type Comparison, comparison } from "../expressions/conditions.ts";
@@ -15,12 +14,22 @@ import type { RowBlock } from "../row-block.ts";
 import type { Table } from "../table.ts";
 import { type Conjunct, chooseAccess, type Leaf, MIRROR, type Order, seekOf, type Watched } from "./access.ts";
 import { stepBlocks } from "./blocks.ts";
-import { fullJoin, open, outerJoin, runSteps, type Step, type StepShape } from "./joins.ts";
+import { fullJoin, fullJoinOfSides, open, outerJoin, runSteps, type Step, type StepShape } from "./joins.ts";
 import { findSource } from "./sources.ts";
 
 export type { Leaf, Order } from "./access.ts";
 
-type Item = { kind: "leaf"; leaf: Leaf } | { kind: "outer"; items: Item[]; conjuncts: Conjunct[]; full: boolean };
+/** Sources that are joined, and what holds of them. */
+interface Side {
+  items: Item[];
+  conjuncts: Conjunct[];
+}
+
+type Item =
+  | { kind: "leaf"; leaf: Leaf }
+  | { kind: "outer"; items: Item[]; conjuncts: Conjunct[]; full: boolean }
+  /** A FULL JOIN with more than one source on a side. */
+  | { kind: "full"; left: Side; right: Side; on: Conjunct[] };
 
 export class FromClause {
   readonly leaves: Leaf[] = [];
@@ -114,19 +123,23 @@ export class FromClause {
       return;
     }
     // Names are found in the order in which they are written, whichever side is the outer one.
-    const left: { items: Item[]; conjuncts: Conjunct[] } = { items: [], conjuncts: [] };
-    const right: { items: Item[]; conjuncts: Conjunct[] } = { items: [], conjuncts: [] };
+    const left: Side = { items: [], conjuncts: [] };
+    const right: Side = { items: [], conjuncts: [] };
     this.#add(source.left, left.items, left.conjuncts);
     this.#add(source.right, right.items, right.conjuncts);
     const [kept, optional] = source.join === "right" ? [right, left] : [left, right];
-    items.push(...kept.items);
-    conjuncts.push(...kept.conjuncts);
     const full = source.join === "full";
     for (const leaf of (full ? [...kept.items, ...optional.items] : optional.items).flatMap(leavesOf))
       mayBeMissing(leaf.source);
+    if (full && (kept.items.length !== 1 || optional.items.length !== 1 || optional.items[0]!.kind !== "leaf")) {
+      const on: Conjunct[] = [];
+      if (source.on) this.#conditions(source.on, on);
+      items.push({ kind: "full", left, right, on });
+      return;
+    }
+    items.push(...kept.items);
+    conjuncts.push(...kept.conjuncts);
     if (source.on) this.#conditions(source.on, optional.conjuncts);
-    if (full && (kept.items.length !== 1 || optional.items.length !== 1 || optional.items[0]!.kind !== "leaf"))
-      throw unsupported("FULL JOIN of more than two sources");
     items.push({ kind: "outer", ...optional, full });
   }
 
@@ -231,6 +244,11 @@ export class FromClause {
         if (item.full) steps.unshift(...fullJoin(steps.splice(0), (item.items[0] as { leaf: Leaf }).leaf, [...bound]));
         continue;
       }
+      if (item.kind === "full") {
+        steps.push(this.#fullStep(item, bound));
+        steps[steps.length - 1]!.filters = take(conjuncts, bound).map(({ test }) => test);
+        continue;
+      }
       const { leaf } = item;
       const access = chooseAccess(leaf, conjuncts, bound, steps.length === 0 ? order : null);
       if (access.ordered) ordered = true;
@@ -250,12 +268,28 @@ export class FromClause {
     return { steps, ordered };
   }
 
+  #fullStep({ left, right, on }: Item & { kind: "full" }, bound: Set<number>): Step {
+    const sides = [left, right].map(({ items, conjuncts }) => ({
+      steps: this.#plan(items, [...conjuncts], new Set(bound), null).steps,
+      slots: items.flatMap(leavesOf).map(({ slot }) => slot),
+    }));
+    for (const { slots } of sides) for (const slot of slots) bound.add(slot);
+    return {
+      open: fullJoinOfSides(
+        sides[0]!,
+        sides[1]!,
+        on.map(({ test }) => test),
+      ),
+      filters: [],
+    };
+  }
+
   /** The place of the item to go on with: the best of those before the first that must stay in its place. */
   #next(waiting: Item[], conjuncts: Conjunct[], bound: Set<number>): number {
     let best = 0;
     let bestScore = -1;
     for (const [i, item] of waiting.entries()) {
-      if (item.kind === "outer" || item.leaf.lateral) break;
+      if (item.kind !== "leaf" || item.leaf.lateral) break;
       const score = chooseAccess(item.leaf, conjuncts, bound, null).score;
       if (score > bestScore) {
         best = i;
@@ -288,7 +322,8 @@ function take(conjuncts: Conjunct[], bound: Set<number>): Conjunct[] {
 }
 
 function leavesOf(item: Item): Leaf[] {
-  return item.kind === "leaf" ? [item.leaf] : item.items.flatMap(leavesOf);
+  if (item.kind === "leaf") return [item.leaf];
+  return (item.kind === "full" ? [...item.left.items, ...item.right.items] : item.items).flatMap(leavesOf);
 }
 
 /** A source of stored rows. */

@@ -330,3 +330,45 @@ export function fullJoin(steps: Step[], leaf: Leaf, bound: number[]): Step[] {
     },
   ];
 }
+
+/** FULL JOIN of sides with any number of sources: the right one's rows are kept and gone through for each of the left one's. */
+export function fullJoinOfSides(
+  left: { steps: Step[]; slots: number[] },
+  right: { steps: Step[]; slots: number[] },
+  on: Condition[],
+): (frame: Frame) => Iterable<boolean> {
+  const put = (frame: Frame, slots: number[], rows: (Row | null)[] | null): void => {
+    for (const [i, slot] of slots.entries()) frame.rows[slot] = rows ? rows[i]! : null;
+  };
+  return function* (frame) {
+    const kept: (Row | null)[][] = [];
+    for (const token of runSteps(right.steps, 0, frame)) {
+      if (token) kept.push(right.slots.map((slot) => frame.rows[slot]!));
+      else yield false;
+    }
+    const matched = new Set<(Row | null)[]>();
+    for (const token of runSteps(left.steps, 0, frame)) {
+      if (!token) {
+        yield false;
+        continue;
+      }
+      let found = false;
+      for (const rows of kept) {
+        put(frame, right.slots, rows);
+        if (!on.every((test) => test(frame) === true)) continue;
+        found = true;
+        matched.add(rows);
+        yield true;
+      }
+      if (found) continue;
+      put(frame, right.slots, null);
+      yield true;
+    }
+    put(frame, left.slots, null);
+    for (const rows of kept) {
+      if (matched.has(rows)) continue;
+      put(frame, right.slots, rows);
+      yield true;
+    }
+  };
+}
