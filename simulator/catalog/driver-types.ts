@@ -81,7 +81,7 @@ const OLD_TYPES: Partial<Record<TypeId, number>> = {
 };
 
 function odbcType(type: SqlType, version: number): number {
-  if (version === 3 && ODBC3_TYPES[type.id] !== undefined) return ODBC3_TYPES[type.id]!;
+  if (version >= 3 && ODBC3_TYPES[type.id] !== undefined) return ODBC3_TYPES[type.id]!;
   return ODBC_TYPES[type.id] ?? 0;
 }
 
@@ -126,8 +126,8 @@ export function typeFacets(type: SqlType, version: number): RowObject {
     LENGTH: length,
     SCALE: number && !approximate && type.id !== "bit" ? scaleOf(type) : null,
     RADIX: number && !temporal && type.id !== "time" && type.id !== "datetimeoffset" ? (approximate ? 2 : 10) : null,
-    SQL_DATA_TYPE: temporal && version === 3 ? 9 : odbcType(type, version),
-    SQL_DATETIME_SUB: temporal && version === 3 ? (type.id === "date" ? 1 : 3) : null,
+    SQL_DATA_TYPE: temporal && version >= 3 ? 9 : odbcType(type, version),
+    SQL_DATETIME_SUB: temporal && version >= 3 ? (type.id === "date" ? 1 : 3) : null,
     CHAR_OCTET_LENGTH: character ? length : null,
   };
 }

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { baseOf, type Client } from "./client.ts";
 import { Program } from "./clients/program.ts";
+import { inMicroseconds, withoutTrailingZeros } from "./clients/python-values.ts";
 import { conformance } from "./suite.ts";
 import { clients, python } from "./tools.ts";
 
@@ -22,14 +23,6 @@ function client(): Client {
     play: (scenario, target) => program.play(scenario, target),
     close: () => program.close(),
   };
-}
-
-function withoutTrailingZeros(text: string): string {
-  return text.replace(/(\.\d*?)0+(?=$|[+-])/, "$1").replace(/\.(?=$|[+-])/, "");
-}
-
-function inMicroseconds(text: string): string {
-  return withoutTrailingZeros(text.replace(/(\.\d{6})\d+/, "$1"));
 }
 
 conformance("python-tds", python.missing() ?? client());

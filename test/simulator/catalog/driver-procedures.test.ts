@@ -109,6 +109,13 @@ test("sp_datatype_info lists the types in the order of their codes", async () =>
     ["smallmoney", 3, 10, "$", null, 0],
     ["decimal() identity", 3, 38, null, "precision", 1],
   ]);
+  // What a driver of ODBC 3.8 says its version is: https://learn.microsoft.com/sql/odbc/reference/develop-app/c-data-types-in-odbc
+  for (const version of [3, 4])
+    assert.deepEqual((await rows(`sp_datatype_info_100 93, ${version}`, "TYPE_NAME")).map(([name]) => name).sort(), [
+      "datetime",
+      "datetime2",
+      "smalldatetime",
+    ]);
   const codes = (await rows("sp_datatype_info_100 @ODBCVer = 3", "DATA_TYPE")).map(([code]) => code as number);
   assert.deepEqual(
     codes,
