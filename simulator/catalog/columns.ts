@@ -17,6 +17,7 @@ import {
   SYSTEM_TYPES,
   scaleOf,
   systemTypeId,
+  TABLE_TYPE,
   userTypeId,
 } from "./system-types.ts";
 
@@ -154,7 +155,7 @@ function* typeRows({ database }: EngineContext): Generator<RowObject> {
 function userTypeRow(database: Database, { userTypeId, schema, name, base, nullable, table }: UserType): RowObject {
   return {
     name,
-    system_type_id: base ? systemTypeId(base) : 243,
+    system_type_id: base ? systemTypeId(base) : TABLE_TYPE,
     user_type_id: userTypeId,
     schema_id: database.schemaId(schema),
     max_length: base ? maxLength(base) : -1,

@@ -284,10 +284,10 @@ export function registerInformationSchema(engine: Engine): void {
        COLLATION_SCHEMA nvarchar(128), COLLATION_NAME nvarchar(128), CHARACTER_SET_CATALOG nvarchar(128),
        CHARACTER_SET_SCHEMA nvarchar(128), CHARACTER_SET_NAME nvarchar(128), NUMERIC_PRECISION tinyint,
        NUMERIC_PRECISION_RADIX smallint, NUMERIC_SCALE tinyint, DATETIME_PRECISION smallint`,
-      ({ database }) =>
-        [...database.procedures.values(), ...database.functions.values()].flatMap((module) =>
-          parametersOfModule(module).map(({ name, ordinal, type, output }) => ({
-            SPECIFIC_CATALOG: database.name,
+      (context) =>
+        [...context.database.procedures.values(), ...context.database.functions.values()].flatMap((module) =>
+          parametersOfModule(module, context).map(({ name, ordinal, type, output }) => ({
+            SPECIFIC_CATALOG: context.database.name,
             SPECIFIC_SCHEMA: module.schema,
             SPECIFIC_NAME: module.name,
             ORDINAL_POSITION: ordinal,
@@ -295,8 +295,8 @@ export function registerInformationSchema(engine: Engine): void {
             IS_RESULT: ordinal === 0 ? "YES" : "NO",
             AS_LOCATOR: "NO",
             PARAMETER_NAME: name,
-            DATA_TYPE: typeName(type),
-            ...facets({ type }, database.collation),
+            DATA_TYPE: type ? typeName(type) : "table type",
+            ...(type ? facets({ type }, context.database.collation) : {}),
           })),
         ),
     ),

@@ -13,6 +13,7 @@ import { registerPrincipalViews } from "./principals.ts";
 import { registerSequenceViews } from "./sequences.ts";
 import { registerServerProcedures } from "./server-procedures.ts";
 import { registerServerViews } from "./server-views.ts";
+import { registerTriggers } from "./triggers.ts";
 
 export function installCatalog(engine: Engine): void {
   registerObjectViews(engine);
@@ -23,6 +24,7 @@ export function installCatalog(engine: Engine): void {
   registerPrincipalViews(engine);
   registerServerViews(engine);
   registerModules(engine);
+  registerTriggers(engine);
   registerInformationSchema(engine);
   registerExtendedProperties(engine);
   registerMetadataFunctions(engine);

@@ -4,12 +4,13 @@
  */
 import type { Engine, EngineContext } from "../engine/engine.ts";
 import { type ResultSink, SqlError } from "../engine/session.ts";
-import type { Database, Procedure, UserFunction, View } from "../engine/storage.ts";
+import type { Database, Procedure, Trigger, UserFunction, UserType, View } from "../engine/storage.ts";
 import { resolveType } from "../engine/types/types.ts";
+import { userTypeOf } from "../engine/types/user-types.ts";
 import type { SqlType, Value } from "../engine/values.ts";
 import { procedure, type RowObject, scalar, sendRows, view } from "./define.ts";
 import { objectByName } from "./functions.ts";
-import { maxLength, precisionOf, scaleOf, systemTypeId, userTypeId } from "./system-types.ts";
+import { maxLength, precisionOf, scaleOf, systemTypeId, TABLE_TYPE, userTypeId } from "./system-types.ts";
 
 const MODULE = `object_id int!, definition nvarchar(max), uses_ansi_nulls bit, uses_quoted_identifier bit, is_schema_bound bit,
   uses_database_collation bit, is_recompiled bit, null_on_null_input bit, execute_as_principal_id int,
@@ -21,8 +22,9 @@ const PARAMETER = `object_id int!, name sysname, parameter_id int!, system_type_
   encryption_type_desc nvarchar(64), encryption_algorithm_name sysname, column_encryption_key_id int,
   column_encryption_key_database_name sysname`;
 
-export function modulesOf(database: Database): (View | Procedure | UserFunction)[] {
-  return [...database.views.values(), ...database.procedures.values(), ...database.functions.values()];
+export function modulesOf(database: Database): (View | Procedure | UserFunction | Trigger)[] {
+  const { views, procedures, functions, triggers } = database;
+  return [...views.values(), ...procedures.values(), ...functions.values(), ...triggers.values()];
 }
 
 function* moduleRows({ database }: EngineContext): Generator<RowObject> {
@@ -46,35 +48,41 @@ interface Parameter {
   /** "" is what a function returns. */
   name: string;
   ordinal: number;
-  type: SqlType;
+  /** null for a table's. */
+  type: SqlType | null;
+  user?: UserType;
   output: boolean;
 }
 
 /** Of what can be called; the result of a scalar function is parameter 0. */
-export function parametersOfModule(module: Procedure | UserFunction): Parameter[] {
-  const parameters = module.parameters.map(({ name, type, output }, i) => ({
-    name,
-    ordinal: i + 1,
-    type: resolveType(type),
-    output,
-  }));
+export function parametersOfModule(
+  module: Procedure | UserFunction,
+  { session, database }: EngineContext,
+): Parameter[] {
+  const parameters = module.parameters.map(({ name, type, output }, i): Parameter => {
+    const user = userTypeOf(type, session, database);
+    const common = { name, ordinal: i + 1, output, ...(user ? { user } : {}) };
+    return { ...common, type: user ? (user.base ?? null) : resolveType(type) };
+  });
   if (!("returns" in module) || module.returns.kind !== "scalar") return parameters;
   return [{ name: "", ordinal: 0, type: resolveType(module.returns.type), output: true }, ...parameters];
 }
 
-function* parameterRows({ database }: EngineContext): Generator<RowObject> {
+function* parameterRows(context: EngineContext): Generator<RowObject> {
+  const { database } = context;
   for (const module of [...database.procedures.values(), ...database.functions.values()])
-    for (const { name, ordinal, type, output } of parametersOfModule(module))
+    for (const { name, ordinal, type, user, output } of parametersOfModule(module, context))
       yield {
         object_id: module.objectId,
         name,
         parameter_id: ordinal,
-        system_type_id: systemTypeId(type),
-        user_type_id: userTypeId(type),
-        max_length: maxLength(type),
-        precision: precisionOf(type),
-        scale: scaleOf(type),
+        system_type_id: type ? systemTypeId(type) : TABLE_TYPE,
+        user_type_id: user?.userTypeId ?? userTypeId(type!),
+        max_length: type ? maxLength(type) : -1,
+        precision: type ? precisionOf(type) : 0,
+        scale: type ? scaleOf(type) : 0,
         is_output: output,
+        is_readonly: type === null,
         is_nullable: true,
       };
 }

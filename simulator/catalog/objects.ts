@@ -31,6 +31,7 @@ export const TYPE_NAMES: Record<string, string> = {
   "C ": "CHECK_CONSTRAINT",
   "F ": "FOREIGN_KEY_CONSTRAINT",
   TT: "TYPE_TABLE",
+  TR: "SQL_TRIGGER",
   IF: "SQL_INLINE_TABLE_VALUED_FUNCTION",
   TF: "SQL_TABLE_VALUED_FUNCTION",
   SO: "SEQUENCE_OBJECT",
@@ -81,6 +82,17 @@ export function* databaseObjects(database: Database): Generator<CatalogObject> {
   ] as const)
     for (const { objectId, name, schema, createDate, modifyDate, msShipped } of modules.values())
       yield { objectId, name, schema, parentId: 0, type, created: createDate, modified: modifyDate, msShipped };
+  for (const { objectId, name, schema, tableId, createDate, modifyDate, msShipped } of database.triggers.values())
+    yield {
+      objectId,
+      name,
+      schema,
+      parentId: tableId,
+      type: "TR",
+      created: createDate,
+      modified: modifyDate,
+      msShipped,
+    };
   for (const { objectId, name, schema, createDate, modifyDate, msShipped, returns } of database.functions.values()) {
     const type = FUNCTION_TYPES[returns.kind];
     yield { objectId, name, schema, parentId: 0, type, created: createDate, modified: modifyDate, msShipped };

@@ -39,6 +39,8 @@ export const SYSTEM_TYPES: Record<Exclude<TypeId, "null">, number> = {
   xml: 241,
 };
 export const SYSNAME_ID = 256;
+/** The system type of all table types. */
+export const TABLE_TYPE = 243;
 
 export function systemTypeId(type: SqlType): number {
   return type.id === "null" ? SYSTEM_TYPES.int : SYSTEM_TYPES[type.id];

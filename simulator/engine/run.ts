@@ -10,6 +10,7 @@ import { undeclared } from "./errors.ts";
 import { SqlError } from "./session.ts";
 import type { Database } from "./storage.ts";
 import type { Snapshot, Table } from "./table.ts";
+import type { Firing } from "./triggers/firing.ts";
 import type { Session } from "./user-session.ts";
 import type { SqlType, Value } from "./values.ts";
 
@@ -24,6 +25,8 @@ export class Activation {
   /** LOCAL cursors, and variables of type cursor; by lower-case name. */
   readonly cursors = new Map<string, Cursor>();
   readonly cursorVariables = new Map<string, Cursor | null>();
+  /** Of a trigger: the change that fired it. */
+  firing: Firing | null = null;
   /** Table-valued parameters, by lower-case name: they are not written to. */
   readonly readOnlyTables = new Set<string>();
   /** The DECLARE of each variable, by lower-case name. */
@@ -77,6 +80,8 @@ export class Run implements EngineContext {
   readonly cache = new Map<object, unknown>();
   /** Counts the rows that the statement makes: a sequence gives one number for each. */
   row = 0;
+  /** An INSTEAD OF trigger will run in place of the changes: constraints are not looked at. */
+  insteadOf = false;
   readonly #time: Date;
   #sliceEnd = performance.now() + SLICE_MS;
 

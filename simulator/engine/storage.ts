@@ -55,6 +55,26 @@ export interface UserType {
   table?: { objectId: number; shape: Column[]; columns: ColumnDefinition[]; constraints: TableConstraint[] };
 }
 
+export type TriggerEvent = "insert" | "update" | "delete";
+
+export interface Trigger {
+  objectId: number;
+  schema: string;
+  name: string;
+  createDate: Date;
+  modifyDate: Date;
+  tableId: number;
+  insteadOf: boolean;
+  events: TriggerEvent[];
+  body: Statement[];
+  disabled: boolean;
+  /** sp_settriggerorder. */
+  order?: Partial<Record<TriggerEvent, "first" | "last">>;
+  /** The statement that made it, as written. */
+  text?: string;
+  msShipped: boolean;
+}
+
 export interface Procedure {
   objectId: number;
   schema: string;
@@ -141,6 +161,7 @@ export class Database {
   readonly views = new Map<number, View>();
   readonly procedures = new Map<number, Procedure>();
   readonly functions = new Map<number, UserFunction>();
+  readonly triggers = new Map<number, Trigger>();
   readonly sequences = new Map<number, Sequence>();
   readonly synonyms = new Map<number, Synonym>();
   /** By lower-case schema and name: types have names apart from those of other objects. */
@@ -250,6 +271,10 @@ export class Database {
     this.#add(this.procedures, procedure);
   }
 
+  addTrigger(trigger: Trigger): void {
+    this.#add(this.triggers, trigger);
+  }
+
   addFunction(made: UserFunction): void {
     this.#add(this.functions, made);
   }
@@ -270,7 +295,7 @@ export class Database {
 
   /** Takes away any object but a table. */
   removeObject(object: Named): void {
-    for (const objects of [this.views, this.procedures, this.functions, this.sequences, this.synonyms])
+    for (const objects of [this.views, this.procedures, this.functions, this.triggers, this.sequences, this.synonyms])
       objects.delete(object.objectId);
     this.#names.delete(key(object.schema, object.name));
     this.engine.schemaVersion++;
@@ -298,6 +323,10 @@ export class Database {
 
   findProcedure(schema: string, name: string): Procedure | undefined {
     return this.procedures.get(this.#names.get(key(schema, name)) ?? 0);
+  }
+
+  findTrigger(schema: string, name: string): Trigger | undefined {
+    return this.triggers.get(this.#names.get(key(schema, name)) ?? 0);
   }
 
   findFunction(schema: string, name: string): UserFunction | undefined {

@@ -93,7 +93,9 @@ export type Cond =
   | { kind: "between"; operand: Expr; low: Expr; high: Expr; not: boolean }
   | { kind: "in_list"; operand: Expr; list: Expr[]; not: boolean }
   | { kind: "in_query"; operand: Expr; query: Query; not: boolean }
-  | { kind: "exists"; query: Query };
+  | { kind: "exists"; query: Query }
+  /** UPDATE(column), in a trigger. */
+  | { kind: "updated"; column: string };
 
 // ---------------------------------------------------------------- queries
 
@@ -272,6 +274,19 @@ export type Statement = { line: number } & (
       include: string[];
       filter?: IndexFilter;
     }
+  | {
+      kind: "create_trigger";
+      name: ObjectName;
+      table: ObjectName;
+      insteadOf: boolean;
+      events: ("insert" | "update" | "delete")[];
+      body: Statement[];
+      orAlter: boolean;
+      mustExist?: boolean;
+      text?: string;
+    }
+  /** ENABLE and DISABLE TRIGGER; no names: all. */
+  | { kind: "switch_triggers"; enable: boolean; names: ObjectName[]; table: ObjectName }
   /** `base`: an alias of it; without one, a table type. */
   | {
       kind: "create_type";
@@ -478,6 +493,8 @@ export type AlterTableAction =
   | { kind: "drop"; columns: string[]; constraints: string[]; ifExists: boolean }
   | { kind: "alter_column"; column: string; type: TypeName; nullable?: boolean }
   | { kind: "alter_column_masking"; column: string; mask?: string }
+  /** ENABLE and DISABLE TRIGGER; no names: all. */
+  | { kind: "triggers"; enable: boolean; names: ObjectName[] }
   /** SWITCH PARTITION, ENABLE CHANGE_TRACKING …: raw. */
   | { kind: "other"; text: string };
 

@@ -32,6 +32,7 @@ const CONDITIONS: ReadonlySet<string> = new Set<Cond["kind"]>([
   "in_list",
   "in_query",
   "exists",
+  "updated",
 ]);
 
 export function isCondition(node: Expr | Cond): node is Cond {
@@ -84,6 +85,12 @@ function negation(p: TokenReader): Expr | Cond {
 }
 
 function comparison(p: TokenReader): Expr | Cond {
+  if (p.at("UPDATE") && p.peek().key === "(") {
+    p.seek(p.pos + 2);
+    const column = p.identifier();
+    p.expect(")");
+    return { kind: "updated", column };
+  }
   if (p.at("EXISTS")) {
     p.advance();
     return { kind: "exists", query: parenthesisedQuery(p) };

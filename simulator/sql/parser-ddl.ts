@@ -14,6 +14,7 @@ import { createFunction } from "./parser-create-function.ts";
 import { commonTables, wholeQuery } from "./parser-queries.ts";
 import { createPrincipal } from "./parser-security.ts";
 import { alterSequence, createSequence, createSynonym } from "./parser-sequences.ts";
+import { createTrigger, triggerNames } from "./parser-triggers.ts";
 import { parameterDefinition, typeName } from "./parser-types.ts";
 import { SqlSyntaxError, UnsupportedSyntax } from "./syntax-error.ts";
 import type { TokenReader } from "./token-reader.ts";
@@ -32,7 +33,7 @@ export function create(p: TokenReader, line: number): Statement {
     case "FUNCTION":
       return createFunction(p, line, start, orAlter, false);
     case "TRIGGER":
-      return module(p, line, start);
+      return createTrigger(p, line, start, orAlter, false);
   }
   if (orAlter) p.fail();
   switch (p.token.key) {
@@ -81,7 +82,7 @@ export function alter(p: TokenReader, line: number): Statement {
     case "SEQUENCE":
       return alterSequence(p, line);
     case "TRIGGER":
-      return module(p, line, start);
+      return createTrigger(p, line, start, true, true);
     default:
       return unsupported(p, line, start, 2);
   }
@@ -235,6 +236,11 @@ function alterTableAction(p: TokenReader, start: number): AlterTableAction {
     p.seek(p.pos + 2);
     return alterColumn(p);
   }
+  if ((p.at("ENABLE") || p.at("DISABLE")) && p.peek().key === "TRIGGER") {
+    const enable = p.advance().key === "ENABLE";
+    p.advance();
+    return { kind: "triggers", enable, names: triggerNames(p) };
+  }
   if (p.atEnd || p.at(";")) p.fail();
   p.advance();
   p.skipStatement(start);
@@ -316,12 +322,4 @@ function procedure(p: TokenReader, line: number, start: number, orAlter: boolean
   statement.text = p.sourceFrom(p.tokens[start]!);
   if (mustExist) statement.mustExist = true;
   return statement;
-}
-
-/** A trigger takes the rest of the batch, as procedures do. */
-function module(p: TokenReader, line: number, start: number): Statement {
-  const what = `${p.tokens[start]!.key} ${p.advance().key}`;
-  onlyFirst(p, start, what);
-  while (!p.atEnd) p.advance();
-  return { line, kind: "unsupported", what };
 }

@@ -32,6 +32,7 @@ import { bareExecute, callEscape, execute } from "./parser-execute.ts";
 import { expression } from "./parser-expressions.ts";
 import { alterRole, permissionStatement } from "./parser-security.ts";
 import { declare, set } from "./parser-session.ts";
+import { switchTriggers } from "./parser-triggers.ts";
 import { parameterDefinition, typeName } from "./parser-types.ts";
 import { SqlSyntaxError, UnsupportedSyntax } from "./syntax-error.ts";
 import { TokenReader } from "./token-reader.ts";
@@ -209,7 +210,7 @@ function dispatch(p: TokenReader, line: number): Statement {
       p.advance();
       return { line, kind: "label", name };
     }
-    if (triggerFollows(p)) return unsupported(p, line, p.pos, 2);
+    if (triggerFollows(p)) return switchTriggers(p, line);
   }
   const parser = STATEMENTS.get(p.token.key);
   return parser === undefined ? p.fail() : parser(p, line);

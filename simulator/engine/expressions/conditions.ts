@@ -1,7 +1,9 @@
 /** Conditions as closures over three values: true, false and null for UNKNOWN. */
+
 import type { Cond, Expr, Query } from "../../sql/ast.ts";
 import { collationOf } from "../collations.ts";
 import type { Row } from "../database.ts";
+import { invalidColumn } from "../errors.ts";
 import type { Plan } from "../query/plan.ts";
 import { compileQuery } from "../query/query.ts";
 import { PAUSE } from "../run.ts";
@@ -77,6 +79,8 @@ export function compileCondition(cond: Cond, scope: Scope, compiler: Compiler): 
     }
     case "exists":
       return exists(cond.query, scope, compiler);
+    case "updated":
+      return updated(cond.column, compiler);
   }
 }
 
@@ -315,4 +319,13 @@ function exists(query: Query, scope: Scope, compiler: Compiler): Condition {
     if (!cache.has(key)) cache.set(key, once(frame));
     return cache.get(key) as boolean;
   };
+}
+
+/** UPDATE(column). https://learn.microsoft.com/sql/t-sql/functions/update-trigger-functions-transact-sql */
+function updated(column: string, { activation }: Compiler): Condition {
+  const { firing } = activation;
+  if (!firing) throw new SqlError(4104, `The multi-part identifier "UPDATE(${column})" could not be bound.`, 16, 1);
+  const place = firing.inserted.columnIndex(column);
+  if (place < 0) throw invalidColumn(column);
+  return () => firing.updated.has(place);
 }

@@ -1,8 +1,10 @@
 /** What a session can ask about itself: the error being handled, transactions, identity values, users. */
 
 import type { Cursor } from "../cursors/cursor.ts";
+import { unsupported } from "../errors.ts";
 import { cast } from "../expressions/arithmetic.ts";
 import type { Compiled, Frame } from "../expressions/compiled.ts";
+import type { Activation } from "../run.ts";
 import type { SqlError } from "../session.ts";
 import { INT, SYSNAME } from "../types/types.ts";
 import { Decimal, type SqlType, type Value } from "../values.ts";
@@ -35,6 +37,28 @@ export const sessionFunctions: Builtins = {
     info({ id: "smallint" }, (frame) => {
       const { currentTransaction } = frame.run.session;
       return currentTransaction ? (currentTransaction.doomed ? -1 : 1) : 0;
+    }),
+  ),
+  // https://learn.microsoft.com/sql/t-sql/functions/columns-updated-transact-sql: bit n - 1 from the left byte on is column_id n.
+  columns_updated: builtin(0, 0, () =>
+    info({ id: "varbinary", length: 8000 }, ({ run: { activation } }) => {
+      const { firing } = activation;
+      if (!firing) return null;
+      const { columns } = firing.inserted;
+      const bits = Buffer.alloc(Math.ceil(Math.max(...columns.map(({ columnId }) => columnId)) / 8));
+      for (const place of firing.updated) {
+        const bit = columns[place]!.columnId - 1;
+        bits[bit >> 3]! |= 1 << (bit & 7);
+      }
+      return bits;
+    }),
+  ),
+  trigger_nestlevel: builtin(0, 3, (args) =>
+    info(INT, ({ run: { activation } }) => {
+      if (args.length > 0) throw unsupported("TRIGGER_NESTLEVEL with arguments");
+      let level = 0;
+      for (let each: Activation | null = activation; each; each = each.parent) if (each.firing) level++;
+      return level;
     }),
   ),
   cursor_status: builtin(2, 2, ([where, name]) =>

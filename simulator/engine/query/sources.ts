@@ -153,6 +153,10 @@ export function lookUp(
     const table = compiler.session.temporaryTables.get(name.toLowerCase());
     return table && { kind: "table", table, database: table.database };
   }
+  const { firing } = compiler.activation;
+  const shown = firing && parts.length === 1 ? name.toLowerCase() : "";
+  if (firing && (shown === "inserted" || shown === "deleted"))
+    return { kind: "table", table: firing[shown], database: firing[shown].database };
   const databaseName = parts.length === 3 ? parts[0]! : "";
   const database = databaseName === "" ? compiler.database : compiler.session.engine.database(databaseName);
   if (!database) return undefined;

@@ -7,12 +7,14 @@
  * value comes (identity) is kept where one does: a client that wants to keep the server's leaves the column out.
  * https://learn.microsoft.com/sql/t-sql/statements/bulk-insert-transact-sql
  */
+
 import type { Row } from "../database.ts";
 import { invalidColumn, unsupported } from "../errors.ts";
 import { type Compiled, newFrame } from "../expressions/compiled.ts";
 import type { LockMode } from "../locks.ts";
 import type { Run } from "../run.ts";
 import { type BulkLoad, SqlError } from "../session.ts";
+import type { TriggerEvent } from "../storage.ts";
 import type { Table } from "../table.ts";
 import type { Value } from "../values.ts";
 import { change, finish, type Kind, nothing, targetTable } from "./changes.ts";
@@ -90,6 +92,7 @@ export async function insertLoad(executor: Executor, announced: AnnouncedLoad | 
     keepNulls,
     lockTable,
     unchecked: !options.checkConstraints,
+    events: options.fireTriggers ? ["insert"] : [],
   });
   finish(executor, count, "insert", false);
 }
@@ -100,9 +103,9 @@ export async function insertValues(
   table: Table,
   columns: number[],
   load: BulkLoad,
-  options: { keepNulls: boolean; unchecked: boolean; lockTable: boolean },
+  options: { keepNulls: boolean; unchecked: boolean; lockTable: boolean; events: TriggerEvent[] },
 ): Promise<number> {
-  const { unchecked } = options;
+  const { unchecked, events } = options;
   const given = valuesOf(executor, table, columns, load);
   const writer = writerOf(table, executor.session);
   const locks = new Map<Table, LockMode>(options.lockTable ? [[table, "X"]] : []);
@@ -122,7 +125,7 @@ export async function insertValues(
       }
       return changed;
     },
-    { unchecked },
+    { unchecked, events },
   );
   return result.count;
 }

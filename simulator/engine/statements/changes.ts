@@ -3,6 +3,7 @@
  * rows in a snapshot, then lock and change them. A row that another transaction holds is waited for, and then the statement
  * begins anew with a new snapshot, keeping the locks it has; so it never works on a row that changed since it was read.
  */
+
 import type { Statement, Target } from "../../sql/ast.ts";
 import type { Row } from "../database.ts";
 import { unsupported } from "../errors.ts";
@@ -11,8 +12,10 @@ import { refuse } from "../locks.ts";
 import { findObject, requireSnapshots } from "../query/sources.ts";
 import { Run } from "../run.ts";
 import { SqlError } from "../session.ts";
+import type { TriggerEvent } from "../storage.ts";
 import type { Entry, Table } from "../table.ts";
 import type { Transaction } from "../transactions.ts";
+import { firedBy, runTriggers } from "../triggers/firing.ts";
 import { convertValue } from "../types/conversion.ts";
 import type { Value } from "../values.ts";
 import type { Executor } from "./executor.ts";
@@ -99,44 +102,82 @@ export async function change<T extends Changed>(
   table: Table,
   locks: Map<Table, LockMode>,
   work: (run: Run, transaction: Transaction) => Promise<T>,
-  { unchecked = false } = {},
+  { unchecked = false, events = [], updated, output = null }: ChangeOptions = {},
 ): Promise<T> {
   const { session } = executor;
   const compiled = session.engine.schemaVersion;
   // What a table variable holds is not undone with the transaction.
   const separate = table.temporary && table.name.startsWith("@");
+  const fired = firedBy(executor, table, events);
+  if (fired && output?.visible)
+    throw new SqlError(
+      334,
+      `The target table '${table.name}' of the DML statement cannot have any enabled triggers if the statement contains an OUTPUT clause without INTO clause.`,
+      16,
+      1,
+    );
+  const insteadOf = fired?.insteadOf != null;
   return inTransaction(
     executor,
     async (transaction) => {
       await lockTables(executor, transaction, table.temporary ? locks : [...locks, [table, "IX"]], compiled);
-      for (;;) {
-        const mark = transaction.mark();
-        const snapshot = session.openSnapshot(transaction);
-        transaction.command++;
-        let busy: Transaction | null = null;
-        try {
-          const run = new Run(session, executor.activation, snapshot, executor.signal);
-          const result = await work(run, transaction);
-          checkUnique(table, transaction, result, run);
-          if (!unchecked) checkReferences(table, transaction, result);
-          checkReferenced(table, transaction, result);
-          if (result.written.length + result.deleted.length === 0) transaction.command--;
-          return result;
-        } catch (error) {
-          transaction.rollbackTo(mark);
-          transaction.command--;
-          if (error instanceof RowBusy) busy = error.owner;
-          else if (!(error instanceof RowChanged)) throw error;
-          else if (transaction.isolation === "snapshot") throw updateConflict(table);
-        } finally {
-          session.closeSnapshot(snapshot);
-        }
-        if (busy) await waitFor(executor, busy);
-        if (session.engine.schemaVersion !== compiled) throw new SchemaChanged();
-      }
+      const result = await attempt(transaction);
+      if (fired) await runTriggers(executor, transaction, table, fired, result, updated ?? allColumns(table));
+      return result;
     },
     separate,
   );
+
+  async function attempt(transaction: Transaction): Promise<T> {
+    for (;;) {
+      const mark = transaction.mark();
+      const snapshot = session.openSnapshot(transaction);
+      transaction.command++;
+      let busy: Transaction | null = null;
+      try {
+        const run = new Run(session, executor.activation, snapshot, executor.signal);
+        run.insteadOf = insteadOf;
+        const identity = table.columns.find((column) => column.identity)?.identity;
+        const number = identity?.next;
+        const result = await work(run, transaction);
+        if (insteadOf) {
+          transaction.rollbackTo(mark);
+          // What is not inserted takes no number.
+          if (identity) identity.next = number!;
+          transaction.command--;
+          return result;
+        }
+        checkUnique(table, transaction, result, run);
+        if (!unchecked) checkReferences(table, transaction, result);
+        checkReferenced(table, transaction, result);
+        if (result.written.length + result.deleted.length === 0) transaction.command--;
+        return result;
+      } catch (error) {
+        transaction.rollbackTo(mark);
+        transaction.command--;
+        if (error instanceof RowBusy) busy = error.owner;
+        else if (!(error instanceof RowChanged)) throw error;
+        else if (transaction.isolation === "snapshot") throw updateConflict(table);
+      } finally {
+        session.closeSnapshot(snapshot);
+      }
+      if (busy) await waitFor(executor, busy);
+      if (session.engine.schemaVersion !== compiled) throw new SchemaChanged();
+    }
+  }
+}
+
+export interface ChangeOptions {
+  unchecked?: boolean;
+  /** Whose triggers the statement fires. */
+  events?: TriggerEvent[];
+  /** The columns that it assigns; all where absent. */
+  updated?: Set<number>;
+  output?: OutputClause | null;
+}
+
+function allColumns(table: Table): Set<number> {
+  return new Set(table.columns.keys());
 }
 
 /** A statement's work on rows, compiled: it yields where it has run for a while. */
@@ -145,22 +186,30 @@ export interface Prepared {
   locks: Map<Table, LockMode>;
   work(run: Run, transaction: Transaction): Generator<void, Changed>;
   output: OutputClause | null;
+  /** Of an UPDATE: the columns that it assigns. */
+  updated?: Set<number>;
 }
 
 /** Runs what was prepared, and gives others their turn. */
 export async function carryOut(
   executor: Executor,
-  { table, locks, work, output }: Prepared,
+  { table, locks, work, output, updated }: Prepared,
   command: "insert" | "update" | "delete",
 ): Promise<void> {
-  const { count } = await change(executor, table, locks, async (run, transaction) => {
-    const steps = work(run, transaction);
-    for (;;) {
-      const step = steps.next();
-      if (step.done) return step.value;
-      await run.breathe();
-    }
-  });
+  const { count } = await change(
+    executor,
+    table,
+    locks,
+    async (run, transaction) => {
+      const steps = work(run, transaction);
+      for (;;) {
+        const step = steps.next();
+        if (step.done) return step.value;
+        await run.breathe();
+      }
+    },
+    { events: [command], output, ...(updated ? { updated } : {}) },
+  );
   if (output) await output.send();
   finish(executor, count, command, output?.visible === true);
 }

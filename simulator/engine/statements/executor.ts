@@ -12,6 +12,7 @@
  * https://learn.microsoft.com/sql/t-sql/language-elements/try-catch-transact-sql
  * https://learn.microsoft.com/sql/t-sql/statements/set-xact-abort-transact-sql
  */
+
 import type { Cond, Expr, Statement } from "../../sql/ast.ts";
 import { unsupported } from "../errors.ts";
 import { cast } from "../expressions/arithmetic.ts";
@@ -42,6 +43,7 @@ import { securityStatement } from "./security.ts";
 import { alterSequence, createSequence, createSynonym } from "./sequences.ts";
 import { declareTable } from "./table-variables.ts";
 import { alterTable, createTable } from "./tables.ts";
+import { createTrigger, switchTriggers } from "./triggers.ts";
 import { truncateTable } from "./truncate.ts";
 import { updateRows } from "./update.ts";
 import { createType } from "./user-types.ts";
@@ -71,7 +73,7 @@ function isCompileError(error: SqlError): boolean {
 }
 
 /** Those that end the batch and its transaction by themselves. */
-const BATCH_ERRORS = new Set([241, 242, 244, 245, 248, 295, 1205, 3930, 3952, 3960, 3998, 8169]);
+const BATCH_ERRORS = new Set([241, 242, 244, 245, 248, 295, 1205, 3609, 3930, 3952, 3960, 3998, 8169]);
 
 export class Executor {
   readonly session: Session;
@@ -274,6 +276,10 @@ export class Executor {
         return alterSequence(this, statement);
       case "create_synonym":
         return createSynonym(this, statement);
+      case "create_trigger":
+        return createTrigger(this, statement);
+      case "switch_triggers":
+        return switchTriggers(this, statement);
       case "create_type":
         return createType(this, statement);
       case "create_schema":

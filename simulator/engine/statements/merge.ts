@@ -1,4 +1,5 @@
 /** MERGE. https://learn.microsoft.com/sql/t-sql/statements/merge-transact-sql */
+
 import type { MergeWhen } from "../../sql/ast.ts";
 import type { Row } from "../database.ts";
 import { unsupported } from "../errors.ts";
@@ -8,11 +9,15 @@ import { type Names, Scope } from "../expressions/scope.ts";
 import { FromClause, type Leaf, tableLeaf } from "../query/from.ts";
 import { open } from "../query/joins.ts";
 import { findObject, findSource } from "../query/sources.ts";
+import type { Run } from "../run.ts";
 import { SqlError } from "../session.ts";
+import type { TriggerEvent } from "../storage.ts";
 import type { Entry } from "../table.ts";
+import type { Transaction } from "../transactions.ts";
+import { firedBy } from "../triggers/firing.ts";
 import type { Value } from "../values.ts";
 import { ChangeTarget } from "./change-target.ts";
-import { change, finish, type Kind, nothing, refuseSystem, take } from "./changes.ts";
+import { type Changed, change, finish, type Kind, nothing, refuseSystem, take } from "./changes.ts";
 import type { Executor } from "./executor.ts";
 import { nextIdentity } from "./insert.ts";
 import { OutputClause } from "./output.ts";
@@ -41,6 +46,9 @@ function targetLeaf(
   const alias = parts.length === 1 ? { alias: parts[0]! } : {};
   return findSource({ kind: "table", name: target.name, ...alias, hints: [] }, scope, compiler, false, true);
 }
+
+/** In which the triggers of a MERGE run. */
+const EVENT_ORDER: TriggerEvent[] = ["insert", "update", "delete"];
 
 /** Every column that a branch assigns; null where none does. */
 function writtenColumns(whens: MergeWhen[]): string[] | null {
@@ -141,7 +149,11 @@ export async function mergeRows(executor: Executor, statement: Kind<"merge">): P
       });
   }
 
-  const result = await change(executor, table, compiler.locks, async (run, transaction) => {
+  const events = [...new Set(statement.whens.map(({ action }) => action.kind))].sort(
+    (a, b) => EVENT_ORDER.indexOf(a) - EVENT_ORDER.indexOf(b),
+  );
+  if (firedBy(executor, table, events)?.insteadOf) throw unsupported("MERGE into a table with INSTEAD OF triggers");
+  const work = async (run: Run, transaction: Transaction): Promise<Changed> => {
     const changed = nothing();
     output?.restart();
     const frame = newFrame(scope.slots, null, run);
@@ -219,7 +231,11 @@ export async function mergeRows(executor: Executor, statement: Kind<"merge">): P
     target.check(run, changed);
     output?.store(run, transaction, scratch);
     return changed;
-  });
+  };
+  const assigned = (writtenColumns(statement.whens.filter(({ action }) => action.kind === "update")) ?? []).map(
+    (name) => target.columnIndex(name),
+  );
+  const result = await change(executor, table, compiler.locks, work, { events, updated: new Set(assigned), output });
   if (output) await output.send();
   finish(executor, result.count, "merge", output?.visible === true);
 }

@@ -4,7 +4,7 @@ import { unsupported } from "../errors.ts";
 import { compileQuery } from "../query/query.ts";
 import { lookUp } from "../query/sources.ts";
 import { SqlError } from "../session.ts";
-import type { Database, Procedure, UserFunction, View } from "../storage.ts";
+import type { Database, Procedure, Trigger, UserFunction, View } from "../storage.ts";
 import type { Transaction } from "../transactions.ts";
 import { userTypeOf } from "../types/user-types.ts";
 import { inlineColumns } from "../user-functions/calls.ts";
@@ -39,7 +39,7 @@ export async function createSchema(executor: Executor, { name, authorization }: 
   sink.statementDone({});
 }
 
-type Module = View | Procedure | UserFunction;
+type Module = View | Procedure | UserFunction | Trigger;
 
 export async function createModule(
   executor: Executor,
@@ -115,11 +115,13 @@ function refuseNameless(columns: { name: string }[]): void {
 
 function findModule(database: Database, kind: string, schema: string, name: string): Module | undefined {
   if (kind === "view") return database.findView(schema, name);
+  if (kind === "trigger") return database.findTrigger(schema, name);
   return kind === "procedure" ? database.findProcedure(schema, name) : database.findFunction(schema, name);
 }
 
 function addModule(database: Database, module: Module): void {
   if ("query" in module) database.addView(module);
+  else if ("tableId" in module) database.addTrigger(module);
   else if ("body" in module) database.addProcedure(module);
   else database.addFunction(module);
 }
@@ -139,10 +141,6 @@ export async function dropObjects(executor: Executor, statement: Kind<"drop">): 
       await inTransaction(executor, async (transaction) => {
         for (const name of statement.names) dropType(executor, name, statement.ifExists, transaction);
       });
-      break;
-    case "trigger":
-      // None can have been made, so none is there.
-      if (!statement.ifExists) throw unsupported(`DROP ${statement.object.toUpperCase()}`);
       break;
     default:
       await inTransaction(executor, async (transaction) => {
@@ -201,6 +199,11 @@ function dropOne(executor: Executor, statement: Kind<"drop">, parts: string[], t
       );
     database.removeTable(table);
     transaction.onRollback(() => database.addTable(table));
+    // Its triggers go with it.
+    for (const trigger of [...database.triggers.values()].filter(({ tableId }) => tableId === table.objectId)) {
+      database.removeObject(trigger);
+      transaction.onRollback(() => database.addTrigger(trigger));
+    }
     for (const hook of database.hooks.onDdl)
       hook({ command: `DROP TABLE ${name}`, objectId: table.objectId, session, transaction });
     return;

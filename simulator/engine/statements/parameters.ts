@@ -97,7 +97,7 @@ async function fill(executor: Executor, table: Table, { columns, rows }: TableVa
     );
   const given = columns.flatMap((column, i) => (column.default ? [] : [i]));
   const load = { columns: given.map((i) => ({ name: table.columns[i]!.name, type: columns[i]!.type })), rows };
-  await insertValues(executor, table, given, load, { keepNulls: true, unchecked: false, lockTable: false });
+  await insertValues(executor, table, given, load, { keepNulls: true, unchecked: false, lockTable: false, events: [] });
 }
 
 /** A table variable that stands where a value is expected: the argument of a call. */

@@ -59,7 +59,7 @@ export class RowWriter {
       // A computed column may not refer to another, so their order does not matter.
       for (const { index, value } of this.#computed) row[index] = value.evaluate(frame);
       this.#refuseNulls(row, statement);
-      if (unchecked) return;
+      if (unchecked || run.insteadOf) return;
       for (const { name, test } of this.#checks) if (test(frame) === false) throw this.#conflict(name, statement);
       return;
     }

@@ -1,4 +1,5 @@
 /** CREATE TABLE and ALTER TABLE. */
+
 import type { ColumnDefinition, TableConstraint } from "../../sql/ast.ts";
 import type { Column, Row } from "../database.ts";
 import { unsupported } from "../errors.ts";
@@ -18,6 +19,7 @@ import { refuseDuplicates } from "./indexes.ts";
 import { addConstraint, makeColumn, makeTable, primaryKeyColumns, typeComputed } from "./new-table.ts";
 import { ownTable, tell } from "./own-table.ts";
 import { RowWriter } from "./row-writer.ts";
+import { switchTriggers } from "./triggers.ts";
 
 export async function createTable(executor: Executor, statement: Kind<"create_table">): Promise<void> {
   const { session, sink } = executor;
@@ -96,6 +98,16 @@ function ofColumn(constraint: TableConstraint, column: string): TableConstraint 
 export async function alterTable(executor: Executor, statement: Kind<"alter_table">): Promise<void> {
   const { session, sink } = executor;
   const { action } = statement;
+  if (action.kind === "triggers") {
+    const { enable, names } = action;
+    return switchTriggers(executor, {
+      line: statement.line,
+      kind: "switch_triggers",
+      enable,
+      names,
+      table: statement.name,
+    });
+  }
   await inTransaction(executor, async (transaction) => {
     const table = ownTable(executor, statement.name.parts);
     await session.lock(table, transaction, "X", executor.signal);
@@ -135,7 +147,7 @@ function remember(table: Table): () => void {
 function alter(
   executor: Executor,
   table: Table,
-  action: Kind<"alter_table">["action"],
+  action: Exclude<Kind<"alter_table">["action"], { kind: "triggers" }>,
   transaction: Transaction,
 ): TableChange["change"][] {
   switch (action.kind) {

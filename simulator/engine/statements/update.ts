@@ -34,7 +34,10 @@ export function prepareUpdate(executor: Executor, statement: Kind<"update">): Pr
   const output = statement.output ? new OutputClause(executor, statement.output, target, scope, compiler, false) : null;
   targets.build();
 
-  return { table, locks: compiler.locks, work, output };
+  const updated = new Set(
+    statement.set.flatMap(({ column }) => (column === undefined ? [] : [target.columnIndex(column)])),
+  );
+  return { table, locks: compiler.locks, work, output, updated };
 
   function* work(run: Run, transaction: Transaction): Generator<void, Changed> {
     const changed = nothing();
