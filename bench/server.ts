@@ -27,8 +27,8 @@ export interface Usage {
   peakMemory: number;
 }
 
+/** It ends with `stop`, and with the process that started it. */
 export interface BenchServer {
-  readonly pid: number;
   readonly connectionString: string;
   readonly port: number;
   readonly password: string;
@@ -46,7 +46,6 @@ export async function startServer(tables: readonly BenchTable[]): Promise<BenchS
   });
   const ready = await next(child, "ready");
   return {
-    pid: child.pid!,
     connectionString: ready.connectionString,
     port: ready.port,
     password: ready.password,
