@@ -281,3 +281,25 @@ export function bodiesOf(
   const stream = tds.packets(responseOf(plan, types, rows, clockOffset));
   return new Reader(plan).read([stream])!.messages.map(({ body }) => body.toString());
 }
+
+/** The JSON text of one value of the type, as it stands in a message; `bytes` in hexadecimal may have blanks. */
+export function written(type: tds.WireType, bytes: string | tds.Value, options: Partial<ValueOptions> = {}): string {
+  const value = typeof bytes === "string" ? Buffer.from(bytes.replaceAll(" ", ""), "hex") : bytes;
+  return writtenAll(type, [value], options)[0]!;
+}
+
+/** Each in a row of its own, as ROW and as NBCROW. */
+export function writtenAll(
+  type: tds.WireType,
+  values: readonly tds.Value[],
+  options: Partial<ValueOptions> = {},
+): string[] {
+  const plan = planOf([{ name: "c" }], { options });
+  const rows = values.flatMap((value) => [{ values: [value] }, { values: [value], nbc: true }]);
+  const texts = bodiesOf(plan, [type], rows).map((body) => /^\{"data":\{"c":(.*)\},"metadata":/s.exec(body)![1]!);
+  return values.map((_, index) => {
+    const [row, nbc] = [texts[index * 2]!, texts[index * 2 + 1]!];
+    if (row !== nbc) throw new Error(`${row} in a ROW, ${nbc} in an NBCROW`);
+    return row;
+  });
+}
