@@ -258,12 +258,22 @@ function plainValues(set: Parameters<typeof plainRow>[0], row: (Buffer | null)[]
 
 /** Null where both readings are the same in all; else what they differ in first. */
 export function difference(actual: Reading, expected: Reading, plan: Plan): string | null {
-  const [a, b] = [shown(actual, plan), shown(expected, plan)];
+  const a = shown(actual, plan);
+  const b = shownOnce(expected, plan);
   if (a === b) return null;
   let at = 0;
   while (a[at] === b[at]) at++;
   const around = (text: string) => text.slice(Math.max(0, at - 60), at + 60);
   return `at ${at}: …${around(a)}… instead of …${around(b)}…`;
+}
+
+const texts = new WeakMap<Reading, string>();
+
+/** What is expected is often held against many. */
+function shownOnce(reading: Reading, plan: Plan): string {
+  const known = texts.get(reading) ?? shown(reading, plan);
+  texts.set(reading, known);
+  return known;
 }
 
 function shown({ messages, elements, sets, tokens, rest }: Reading, { format }: Plan): string {
