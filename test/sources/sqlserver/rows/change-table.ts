@@ -199,9 +199,13 @@ export class Reader {
     this.#compiled = new CompiledRows({ leading, fields, template, values });
   }
 
+  rows(pool: BufferPool, limit: RowLimit): ChangeRows {
+    return new ChangeRows(this.#compiled, this.plan, limit, pool, 0);
+  }
+
   /** Null: the response was not over with the chunks. Throws what the reader throws. */
   read(chunks: Iterable<Buffer>, limit = unlimited): Reading | null {
-    const rows = new ChangeRows(this.#compiled, this.plan, limit, this.#pool, 0);
+    const rows = this.rows(this.#pool, limit);
     const response = new StreamedResponse({ set: STREAMED, rows }, () => {});
     let over = false;
     const rest: Buffer[] = [];

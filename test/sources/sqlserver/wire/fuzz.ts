@@ -92,7 +92,7 @@ export function pieces(random: Random, stream: Buffer): Buffer[] {
 
 const BYTES = [0, 1, 2, 4, 8, 0x10, 0x7f, 0x80, 0xd1, 0xd2, 0xfd, 0xfe, 0xff];
 
-function corrupted(random: Random, original: Buffer): Buffer {
+export function corrupted(random: Random, original: Buffer): Buffer {
   let bytes: Buffer = Buffer.from(original);
   for (let times = random.pick([1, 1, 1, 2, 3]); times > 0 && bytes.length > 0; times--)
     bytes = corruptedOnce(random, bytes);
