@@ -102,6 +102,8 @@ export type Cond =
 /** A whole query expression: common table expressions, a body, and what may follow a union. */
 export interface Query {
   ctes: CommonTable[];
+  /** WITH XMLNAMESPACES: prefix to URI; "" is the default one. */
+  namespaces?: [prefix: string, uri: string][];
   body: QueryBody;
   orderBy: OrderItem[];
   offset?: Expr;

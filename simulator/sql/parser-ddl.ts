@@ -11,7 +11,7 @@ import {
   tableElements,
 } from "./parser-columns.ts";
 import { createFunction } from "./parser-create-function.ts";
-import { commonTables, wholeQuery } from "./parser-queries.ts";
+import { wholeQuery } from "./parser-queries.ts";
 import { createPrincipal } from "./parser-security.ts";
 import { alterSequence, createSequence, createSynonym } from "./parser-sequences.ts";
 import { createTrigger, triggerNames } from "./parser-triggers.ts";
@@ -282,7 +282,7 @@ function view(p: TokenReader, line: number, start: number, orAlter: boolean, mus
   const columns = p.at("(") ? p.columnNames() : [];
   if (p.accept("WITH")) p.list(() => p.expectOne("SCHEMABINDING", "VIEW_METADATA", "ENCRYPTION"));
   p.expect("AS");
-  const query: Query = wholeQuery(p, commonTables(p));
+  const query: Query = wholeQuery(p);
   const checked = p.acceptAll("WITH", "CHECK", "OPTION");
   const statement: Statement = { line, kind: "create_view", name, columns, query, orAlter };
   if (checked) statement.checked = true;

@@ -16,12 +16,12 @@ import { expression, startsQuery } from "./parser-expressions.ts";
 import {
   assignOp,
   atAssignment,
-  commonTables,
   fromClause,
   optionClause,
   selectItem,
   topClause,
   wholeQuery,
+  withClause,
 } from "./parser-queries.ts";
 import { tableAlias, tableHints, tableSource } from "./parser-tables.ts";
 import { typeName } from "./parser-types.ts";
@@ -30,7 +30,9 @@ import type { TokenReader } from "./token-reader.ts";
 
 /** SELECT, INSERT, UPDATE, DELETE or MERGE, with the common tables before it. */
 export function dataStatement(p: TokenReader, line: number): Statement {
-  const ctes = commonTables(p);
+  const before = withClause(p);
+  const { ctes, namespaces } = before;
+  if (namespaces && !p.at("SELECT") && !p.at("(")) throw new UnsupportedSyntax(`WITH XMLNAMESPACES … ${p.token.key}`);
   switch (p.token.key) {
     case "INSERT":
       return insert(p, line, ctes);
@@ -41,7 +43,7 @@ export function dataStatement(p: TokenReader, line: number): Statement {
     case "MERGE":
       return merge(p, line, ctes);
     default:
-      return { line, kind: "query", query: wholeQuery(p, ctes) };
+      return { line, kind: "query", query: wholeQuery(p, before) };
   }
 }
 
@@ -111,7 +113,7 @@ function insertSource(p: TokenReader): InsertSource {
   }
   if (p.at("EXEC") || p.at("EXECUTE")) return { kind: "execute", statement: execute(p, p.token.line) };
   if (!p.at("SELECT") && !p.at("(")) p.fail();
-  return { kind: "query", query: wholeQuery(p, []) };
+  return { kind: "query", query: wholeQuery(p, { ctes: [] }) };
 }
 
 /** `INSERT BULK t (a int, …) WITH (…)`: what bulk copy clients send before the rows. */

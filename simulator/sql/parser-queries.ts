@@ -28,20 +28,33 @@ export function query(p: TokenReader): Query {
 }
 
 /** A query as a statement, or as what a view or a cursor holds: with common tables before it and OPTION behind. */
-export function wholeQuery(p: TokenReader, ctes: CommonTable[] = commonTables(p)): Query {
+export function wholeQuery(p: TokenReader, { ctes, namespaces }: WithClause = withClause(p)): Query {
   if (!p.at("SELECT") && !p.at("(")) p.fail();
   const result = query(p);
   result.ctes = ctes;
+  if (namespaces) result.namespaces = namespaces;
   result.options = optionClause(p);
   return result;
 }
 
-/** `WITH a AS (…), b (x) AS (…)`, or nothing. */
-export function commonTables(p: TokenReader): CommonTable[] {
-  if (!p.accept("WITH")) return [];
-  for (const word of ["XMLNAMESPACES", "CHANGE_TRACKING_CONTEXT"]) {
-    if (p.at(word) && p.peek().key === "(") throw new UnsupportedSyntax(`WITH ${word}`);
-  }
+export type WithClause = Pick<Query, "ctes" | "namespaces">;
+
+/** `WITH XMLNAMESPACES (…), a AS (…), b (x) AS (…)`, or nothing. */
+export function withClause(p: TokenReader): WithClause {
+  if (!p.accept("WITH")) return { ctes: [] };
+  if (p.atAll("CHANGE_TRACKING_CONTEXT", "(")) throw new UnsupportedSyntax("WITH CHANGE_TRACKING_CONTEXT");
+  if (!p.atAll("XMLNAMESPACES", "(")) return { ctes: commonTables(p) };
+  p.advance();
+  const namespaces = p.parenthesised((): [string, string] => {
+    if (p.accept("DEFAULT")) return ["", p.string()];
+    const uri = p.string();
+    p.expect("AS");
+    return [p.identifier(), uri];
+  });
+  return { ctes: p.accept(",") ? commonTables(p) : [], namespaces };
+}
+
+function commonTables(p: TokenReader): CommonTable[] {
   return p.list(() => {
     const name = p.identifier();
     const columns = p.at("(") ? p.columnNames() : [];

@@ -38,6 +38,8 @@ export class Compiler {
   readonly locks = new Map<Table, LockMode>();
   /** The statement takes a sequence's number for every row of its own. */
   numbersRows = false;
+  /** WITH XMLNAMESPACES of the query that is being compiled. */
+  namespaces: [prefix: string, uri: string][] = [];
   /** Compiles a column's DEFAULT. */
   forDefault = false;
   /** OPTION (…), as written. */

@@ -19,8 +19,14 @@ export interface Formatter {
 const PIECE = 2033;
 
 /** `client`: the result is sent rather than used in an expression. */
-export function formatted(plan: Plan, clause: ForClause, client: boolean): Plan {
-  const formatter = clause.kind === "json" ? jsonFormatter(plan, clause) : xmlFormatter(plan, clause, client);
+export function formatted(
+  plan: Plan,
+  clause: ForClause,
+  client: boolean,
+  namespaces: [prefix: string, uri: string][],
+): Plan {
+  const formatter =
+    clause.kind === "json" ? jsonFormatter(plan, clause) : xmlFormatter(plan, clause, client, namespaces);
   const { name, type, json } = formatter.column;
   const whole = !client || type.id === "xml";
   return {

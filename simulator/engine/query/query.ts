@@ -34,10 +34,19 @@ export interface QueryOptions {
 }
 
 export function compileQuery(query: Query, outer: Scope | null, compiler: Compiler, options: QueryOptions = {}): Plan {
-  const { forClause } = query;
+  const { forClause, namespaces } = query;
+  if (namespaces) {
+    const before = compiler.namespaces;
+    const { namespaces: _, ...plain } = query;
+    compiler.namespaces = namespaces;
+    const plan = compileQuery(plain, outer, compiler, options);
+    compiler.namespaces = before;
+    return plan;
+  }
   if (forClause) {
     const { forClause: _, ...plain } = query;
-    return formatted(compileQuery(plain, outer, compiler, options), forClause, options.client === true);
+    const plan = compileQuery(plain, outer, compiler, options);
+    return formatted(plan, forClause, options.client === true, compiler.namespaces);
   }
   let names = options.names ?? null;
   for (const definition of query.ctes) names = { definition, before: names };

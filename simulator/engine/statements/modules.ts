@@ -52,6 +52,18 @@ export async function createModule(
   const existing = findModule(database, kind, schema, name);
   if (!existing && database.findObjectId(schema, name) !== undefined) throw alreadyThere(name);
   if (existing && !statement.orAlter) throw alreadyThere(name);
+  if (
+    statement.kind === "create_function" &&
+    existing &&
+    "returns" in existing &&
+    existing.returns.kind !== statement.returns.kind
+  )
+    throw new SqlError(
+      2010,
+      `Cannot perform alter on '${schema}.${name}' because it is an incompatible object type.`,
+      16,
+      1,
+    );
   if (!existing && statement.mustExist) throw new SqlError(208, `Invalid object name '${schema}.${name}'.`, 16, 6);
   const now = session.engine.now();
   const common = {

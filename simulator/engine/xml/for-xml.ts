@@ -27,7 +27,12 @@ export interface XmlColumns {
 const NIL = ' xsi:nil="true"';
 const XSI = ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"';
 
-export function xmlFormatter(plan: Plan, clause: ForClause, client: boolean): Formatter {
+export function xmlFormatter(
+  plan: Plan,
+  clause: ForClause,
+  client: boolean,
+  namespaces: [prefix: string, uri: string][],
+): Formatter {
   const { mode, options } = clause;
   if (mode === "EXPLICIT") throw unsupported("FOR XML EXPLICIT");
   const known = /^(?:TYPE|ELEMENTS(?: XSINIL| ABSENT)?|BINARY BASE64|ROOT(?: \(.*\))?)$/i;
@@ -46,7 +51,13 @@ export function xmlFormatter(plan: Plan, clause: ForClause, client: boolean): Fo
     text: (column, value) => writers[column]!(value),
     nils,
   };
-  const write = writerOf(plan, clause, columns, elements, nils && root === undefined ? XSI : "");
+  // The last one that was declared comes first.
+  const declared = [...namespaces]
+    .reverse()
+    .map(([prefix, uri]) => ` ${prefix === "" ? "xmlns" : `xmlns:${prefix}`}="${escapeAttribute(uri)}"`)
+    .concat(nils ? [XSI] : [])
+    .join("");
+  const write = writerOf(plan, clause, columns, elements, root === undefined ? declared : "");
   return {
     column: typed
       ? { name: "", type: { id: "xml" } }
@@ -59,7 +70,6 @@ export function xmlFormatter(plan: Plan, clause: ForClause, client: boolean): Fo
       const inner = write(rows);
       if (root === undefined) return inner;
       const name = elementName(root);
-      const declared = nils ? XSI : "";
       return inner === "" ? `<${name}${declared}/>` : `<${name}${declared}>${inner}</${name}>`;
     },
   };

@@ -126,7 +126,7 @@ function itemsOf(
   const { operand, args, label, name } = call;
   if (operand.type.id !== "xml") throw new SqlError(258, `Cannot call methods on ${operand.type.id}.`, 15, 1);
   if (args.length !== count) throw new SqlError(174, `The ${name} function requires ${count} argument(s).`, 15, 1);
-  const { body, sql } = parseXQuery(literalOf(args[0]!, call), label);
+  const { body, sql } = parseXQuery(literalOf(args[0]!, call), label, compiler.namespaces);
   const sources = sql.map((text) => sqlValue(text, scope, compiler));
   return {
     body,

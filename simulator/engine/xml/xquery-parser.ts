@@ -15,7 +15,11 @@ const COMPARISONS: Record<string, string> = { eq: "eq", ne: "ne", lt: "lt", le: 
 const NODE: Step["test"] = { kind: "node" };
 
 /** `label`: how an error names the method: "value()", "t.c.value()". */
-export function parseXQuery(text: string, label: string): ParsedQuery {
+export function parseXQuery(
+  text: string,
+  label: string,
+  namespaces: [prefix: string, uri: string][] = [],
+): ParsedQuery {
   let at = 0;
   const sql: string[] = [];
   const prefixes = new Map<string, string>([
@@ -25,6 +29,10 @@ export function parseXQuery(text: string, label: string): ParsedQuery {
     ["sql", "urn:schemas-microsoft-com:xml-sql"],
   ]);
   let defaultUri = "";
+  for (const [prefix, uri] of namespaces) {
+    if (prefix === "") defaultUri = uri;
+    else prefixes.set(prefix, uri);
+  }
   prolog();
   const body = sequence();
   blanks();

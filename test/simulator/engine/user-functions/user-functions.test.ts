@@ -172,6 +172,7 @@ describe("table-valued functions", () => {
     await sql.run("ROLLBACK");
     assert.equal(await sql.value("dbo.one()"), 1);
     assert.equal(await sql.error("CREATE FUNCTION dbo.one () RETURNS int AS BEGIN RETURN 2 END"), 2714);
+    assert.equal(await sql.error("CREATE OR ALTER FUNCTION dbo.one () RETURNS TABLE AS RETURN SELECT 1 AS a"), 2010);
     await sql.run("DROP FUNCTION dbo.one");
     assert.equal(await sql.error("SELECT dbo.one()"), 4121);
   });

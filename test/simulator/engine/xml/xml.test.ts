@@ -187,6 +187,25 @@ describe("xml values", () => {
     assert.deepEqual(await sql.rows("SELECT x.value('(/r/i)[1]', 'varchar(1)') FROM docs WHERE id = 3"), [[null]]);
   });
 
+  // https://learn.microsoft.com/sql/relational-databases/xml/add-namespaces-to-queries-with-with-xmlnamespaces
+  test("WITH XMLNAMESPACES declares them for FOR XML and for the methods", async () => {
+    assert.equal(
+      await text(
+        "WITH XMLNAMESPACES ('uri' AS ns1) SELECT ProductModelID AS 'ns1:ProductID', Name AS 'ns1:Name' FROM ProductModel WHERE ProductModelID = 119 FOR XML RAW ('ns1:Prod'), ELEMENTS",
+      ),
+      '<ns1:Prod xmlns:ns1="uri"><ns1:ProductID>119</ns1:ProductID><ns1:Name>Bike Wash</ns1:Name></ns1:Prod>',
+    );
+    assert.equal(
+      await text("WITH XMLNAMESPACES (DEFAULT 'urn:d'), m AS (SELECT 1 AS a) SELECT a FROM m FOR XML PATH, ROOT"),
+      '<root xmlns="urn:d"><row><a>1</a></row></root>',
+    );
+    assert.deepEqual(
+      await sql.rows(`DECLARE @x xml = '<p xmlns="urn:plan"><q n="3"/></p>';
+        WITH XMLNAMESPACES (DEFAULT 'urn:plan', 'urn:plan' AS pl) SELECT @x.value('(/p/pl:q/@n)[1]', 'int'), t.c.value('@n', 'int') FROM @x.nodes('//q') t(c)`),
+      [[3, 3]],
+    );
+  });
+
   test("namespaces of the prolog", async () => {
     assert.deepEqual(
       await sql.rows(`DECLARE @x xml = '<a xmlns="urn:u" xmlns:p="urn:p"><p:b>1</p:b></a>';
