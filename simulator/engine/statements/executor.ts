@@ -47,7 +47,7 @@ import { createTrigger, switchTriggers } from "./triggers.ts";
 import { truncateTable } from "./truncate.ts";
 import { updateRows } from "./update.ts";
 import { createType } from "./user-types.ts";
-import { assignVariable, declareVariables } from "./variables.ts";
+import { assignVariable, declareVariables, passOver } from "./variables.ts";
 import { pause, waitFor } from "./waiting.ts";
 
 export type Outcome =
@@ -98,6 +98,7 @@ export class Executor {
           (other) => other.kind === "label" && other.name.toLowerCase() === label.toLowerCase(),
         );
         if (target < 0) return outcome;
+        passOver(this, statements.slice(i + 1, target));
         i = target;
         continue;
       }
@@ -158,11 +159,7 @@ export class Executor {
     if (session.options.formatOnly && (await describeOnly(this, statement))) return null;
     switch (statement.kind) {
       case "if":
-        return (await this.#test(statement.test))
-          ? this.#guarded(statement.then)
-          : statement.else
-            ? this.#guarded(statement.else)
-            : null;
+        return this.#if(statement);
       case "while":
         return this.#loop(statement);
       case "block":
@@ -362,15 +359,26 @@ export class Executor {
 
   // ---------------------------------------------------------------- control
 
+  async #if({ test, then, else: otherwise }: Statement & { kind: "if" }): Promise<Outcome> {
+    if (await this.#test(test)) {
+      const outcome = await this.#guarded(then);
+      if (otherwise) passOver(this, [otherwise]);
+      return outcome;
+    }
+    passOver(this, [then]);
+    return otherwise ? this.#guarded(otherwise) : null;
+  }
+
   async #loop(statement: Statement & { kind: "while" }): Promise<Outcome> {
     let turns = 0;
     while (await this.#test(statement.test)) {
       if (this.signal.aborted) await pause(this, 0);
       if (++turns % 64 === 0) await new Promise<void>((resolve) => setImmediate(resolve));
       const outcome = await this.#guarded(statement.body);
-      if (outcome?.kind === "break") return null;
+      if (outcome?.kind === "break") break;
       if (outcome && outcome.kind !== "continue") return outcome;
     }
+    passOver(this, [statement.body]);
     return null;
   }
 
@@ -379,7 +387,9 @@ export class Executor {
     let failure: SqlError;
     session.tries++;
     try {
-      return await this.run(statement.body);
+      const outcome = await this.run(statement.body);
+      passOver(this, statement.handler);
+      return outcome;
     } catch (error) {
       if (!(error instanceof SqlError)) throw error;
       // What cannot be compiled is not caught at its own level.
@@ -402,6 +412,7 @@ export class Executor {
       currentTransaction.doomed = true;
     session.lastError = failure.number;
     session.caught.push(failure);
+    passOver(this, statement.body);
     try {
       return await this.run(statement.handler);
     } finally {

@@ -2,7 +2,7 @@
  * DECLARE @t TABLE (…), variables of table types, and table-valued parameters: tables of the batch or procedure alone, not undone
  * with its transaction.
  */
-import type { ColumnDefinition, TableConstraint } from "../../sql/ast.ts";
+import type { ColumnDefinition, Statement, TableConstraint } from "../../sql/ast.ts";
 import { undeclared } from "../errors.ts";
 import type { Activation } from "../run.ts";
 import { SqlError } from "../session.ts";
@@ -15,7 +15,15 @@ import { makeColumn, primaryKeyColumns } from "./new-table.ts";
 import { complete } from "./tables.ts";
 
 export function declareTable({ session, activation }: Executor, statement: Kind<"declare_table">): void {
-  tableVariable(session, activation, statement);
+  if (declaresFirst(activation, statement.name, statement)) tableVariable(session, activation, statement);
+}
+
+/** A loop passes its DECLARE again and again, and the variable stays as it is; only another DECLARE is an error. */
+export function declaresFirst({ declaredBy }: Activation, name: string, statement: Statement): boolean {
+  const key = name.toLowerCase();
+  if (declaredBy.get(key) === statement) return false;
+  declaredBy.set(key, statement);
+  return true;
 }
 
 export function tableVariable(
@@ -36,7 +44,7 @@ export function declareTyped(executor: Executor, name: string, type: UserType): 
 
 export function addTableVariable(activation: Activation, name: string, table: Table): Table {
   const key = name.toLowerCase();
-  if (activation.variables.has(key))
+  if (activation.variables.has(key) || activation.tableVariables.has(key))
     throw new SqlError(
       134,
       `The variable name '${name}' has already been declared. Variable names must be unique within a query batch or stored procedure.`,

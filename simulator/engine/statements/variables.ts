@@ -1,6 +1,6 @@
 /** DECLARE and SET of variables. */
 
-import type { Expr } from "../../sql/ast.ts";
+import type { Expr, Statement } from "../../sql/ast.ts";
 import { assignOperator, cast } from "../expressions/arithmetic.ts";
 import { newFrame } from "../expressions/compiled.ts";
 import { Scope } from "../expressions/scope.ts";
@@ -9,23 +9,58 @@ import type { SqlType, Value } from "../values.ts";
 import type { Kind } from "./changes.ts";
 import { findCursor } from "./cursors.ts";
 import type { Executor } from "./executor.ts";
-import { declareTyped } from "./table-variables.ts";
+import { declaresFirst, declareTable, declareTyped } from "./table-variables.ts";
 
 export function declareVariables(executor: Executor, statement: Kind<"declare">): void {
-  const { activation } = executor;
-  for (const { name, type, value } of statement.variables) {
-    const key = name.toLowerCase();
-    const user = userTypeOf(type, executor.session);
-    if (user?.table) {
-      declareTyped(executor, name, user);
-      continue;
-    }
-    const resolved = declaredType(type, executor.session);
-    // A loop passes its DECLARE again and again; only a second one is an error.
-    if (activation.declaredBy.get(key) !== statement) activation.declare(name, resolved);
-    activation.declaredBy.set(key, statement);
-    if (value) activation.variable(name).value = assigned(executor, value, resolved);
+  for (const variable of statement.variables) {
+    declareVariable(executor, variable, statement);
+    const { name, value } = variable;
+    if (!value) continue;
+    const declared = executor.activation.variable(name);
+    declared.value = assigned(executor, value, declared.type);
   }
+}
+
+function declareVariable(
+  executor: Executor,
+  { name, type }: Kind<"declare">["variables"][number],
+  statement: Statement,
+): void {
+  const { session, activation } = executor;
+  if (!declaresFirst(activation, name, statement)) return;
+  const user = userTypeOf(type, session);
+  if (user?.table) declareTyped(executor, name, user);
+  else activation.declare(name, declaredType(type, session));
+}
+
+/**
+ * A variable is there from its DECLARE on to the end of the batch or procedure, as it is written: also where the DECLARE stands in a
+ * branch that is not taken. https://learn.microsoft.com/sql/t-sql/language-elements/variables-transact-sql
+ */
+export function passOver(executor: Executor, statements: readonly Statement[]): void {
+  for (const statement of statements)
+    switch (statement.kind) {
+      case "declare":
+        for (const variable of statement.variables) declareVariable(executor, variable, statement);
+        break;
+      case "declare_table":
+        declareTable(executor, statement);
+        break;
+      case "if":
+        passOver(executor, statement.else ? [statement.then, statement.else] : [statement.then]);
+        break;
+      case "while":
+        passOver(executor, [statement.body]);
+        break;
+      case "block":
+        passOver(executor, statement.body);
+        break;
+      case "try":
+        passOver(executor, [...statement.body, ...statement.handler]);
+        break;
+      default:
+        break;
+    }
 }
 
 function assigned(executor: Executor, expr: Expr, type: SqlType): Value {

@@ -258,3 +258,35 @@ describe("texts with parameters", () => {
     ]);
   });
 });
+
+// https://learn.microsoft.com/sql/t-sql/language-elements/variables-transact-sql
+describe("a variable is there from its DECLARE on to the end of the batch", () => {
+  test("also where the DECLARE stands in a branch that is not taken", async () => {
+    const { sql } = await start();
+    const value = async (text: string) => (await sql.run(text)).sets.at(-1)!.rows[0]![0];
+    assert.equal(await value("IF 1 = 0 BEGIN DECLARE @x int = 5 END SET @x = ISNULL(@x, 0) + 3 SELECT @x"), 3);
+    assert.equal(await value("IF 1 = 1 PRINT 'a' ELSE DECLARE @x int = 5 SELECT @x"), null);
+    assert.equal(await value("WHILE 1 = 0 DECLARE @x int = 5 SELECT @x"), null);
+    assert.equal(await value("BEGIN TRY PRINT 'a' END TRY BEGIN CATCH DECLARE @x int = 5 END CATCH SELECT @x"), null);
+    assert.equal(
+      await value("BEGIN TRY RAISERROR('a', 16, 1) DECLARE @x int = 5 END TRY BEGIN CATCH SELECT @x END CATCH"),
+      null,
+    );
+    assert.equal(await value("IF 1 = 0 DECLARE @t TABLE (a int) INSERT @t VALUES (7) SELECT a FROM @t"), 7);
+    assert.equal(await value("GOTO later DECLARE @x int = 5 later: SELECT @x"), null);
+  });
+
+  test("but not before it, and only one of its name", async () => {
+    const { sql } = await start();
+    assert.equal(await sql.error("SELECT @x IF 1 = 0 DECLARE @x int"), 137);
+    assert.equal(await sql.error("IF 1 = 0 DECLARE @x int DECLARE @x int"), 134);
+    assert.equal(await sql.error("DECLARE @t TABLE (a int) DECLARE @t TABLE (a int)"), 134);
+  });
+
+  test("and keeps what it has when a loop passes its DECLARE again", async () => {
+    const { sql } = await start();
+    const loop = "DECLARE @i int = 0 WHILE @i < 3 BEGIN SET @i += 1 DECLARE @n int, @t TABLE (a int)";
+    const rest = "SET @n = ISNULL(@n, 0) + 1 INSERT @t VALUES (@i) END SELECT @n, (SELECT COUNT(*) FROM @t)";
+    assert.deepEqual(await sql.rows(`${loop.replace(", @t TABLE", " DECLARE @t TABLE")} ${rest}`), [[3, 3]]);
+  });
+});
