@@ -12,6 +12,7 @@ import { fileURLToPath } from "node:url";
 import { Connection, Request } from "tedious";
 import type { MessageRun } from "../src/change/message-run.ts";
 import { parseTableName, type TablePattern } from "../src/config/tables.ts";
+import { BatchSizer } from "../src/ingester/batch-sizer.ts";
 import { parseConnectionString } from "../src/sources/sqlserver/connection-string.ts";
 import { SqlServerSource } from "../src/sources/sqlserver/source.ts";
 import { silent } from "../src/telemetry/logger.ts";
@@ -31,7 +32,7 @@ interface Sample {
 
 /** What a batch message may hold, and what one read may. */
 const MESSAGE_BYTES = 1_000_000;
-const READ = { maxRows: 20_000, maxBytes: 8_000_000 };
+const READ = { maxRows: 10_000, maxBytes: 4_000_000 };
 const never = new AbortController().signal;
 
 export async function run(args: string[]): Promise<void> {
@@ -47,10 +48,11 @@ export async function run(args: string[]): Promise<void> {
   const public_ = await connect(server);
   let head: Figures | undefined;
   for (const { name, description } of SHAPES) {
+    await using reading = new Reading(server.connectionString, name);
     const measures: (() => Promise<Sample>)[] = [
       () => measured(() => byTedious(public_, name)),
-      () => measured(() => byReader(server, name, (run) => run.batches(MESSAGE_BYTES))),
-      () => measured(() => byReader(server, name, (run) => run.messages())),
+      () => measured(() => reading.whole((run) => run.batches(MESSAGE_BYTES))),
+      () => measured(() => reading.whole((run) => run.messages())),
       () => measured(() => drainer.drain(statement(name))),
     ];
     const [tedious, batches, messages, drained] = (await interleaved(measures, runs)).map(figuresOf);
@@ -142,35 +144,41 @@ function byTedious(connection: Connection, table: string): Promise<{ rows: numbe
   });
 }
 
-async function byReader(
-  server: Pick<BenchServer, "connectionString">,
-  table: string,
-  use: (run: MessageRun) => unknown,
-): Promise<{ rows: number; bytes: number }> {
-  const source = new SqlServerSource({
-    target: parseConnectionString(server.connectionString),
-    tables: [parseTableName(`dbo.${table}`) as TablePattern],
-    ingestQueue: "ingest-queue",
-    logger: silent,
-  });
-  try {
-    const [sourceTable] = await source.tables();
+/** A reader's source, which is open for longer than one reading: its code is compiled once. */
+class Reading implements AsyncDisposable {
+  readonly #source: SqlServerSource;
+
+  constructor(connectionString: string, table: string) {
+    this.#source = new SqlServerSource({
+      target: parseConnectionString(connectionString),
+      tables: [parseTableName(`dbo.${table}`) as TablePattern],
+      ingestQueue: "ingest-queue",
+      logger: silent,
+    });
+  }
+
+  async whole(use: (run: MessageRun) => unknown): Promise<{ rows: number; bytes: number }> {
+    const source = this.#source;
+    const [table] = await source.tables();
     const { lsn: upTo } = (await source.maximum(never))!;
-    const position = await source.start(sourceTable!, never);
-    const reader = source.reader(sourceTable!, { position, commitTime: null });
+    const reader = source.reader(table!, { position: await source.start(table!, never), commitTime: null });
+    const sizer = new BatchSizer(READ);
     let rows = 0;
     let bytes = 0;
     for (let more = true; more; ) {
-      const batch = await reader.read({ ...READ, upTo }, never);
-      use(batch.changes);
-      rows += batch.changes.count;
-      bytes += batch.changes.bytes;
-      batch.changes.release();
+      const { changes, ...batch } = await reader.read({ maxRows: sizer.rows, maxBytes: sizer.maxBytes, upTo }, never);
+      sizer.measured(changes);
+      use(changes);
+      rows += changes.count;
+      bytes += changes.bytes;
+      changes.release();
       ({ more } = batch);
     }
     return { rows, bytes };
-  } finally {
-    await source.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#source.close();
   }
 }
 
@@ -198,8 +206,10 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const server = await startServer([
     { name: "orders", shape: "orders", filled: { changes: rows, changesPerTransaction } },
   ]);
-  const read = await byReader(server, "orders", (run) => run.batches(MESSAGE_BYTES));
+  await using reading = new Reading(server.connectionString, "orders");
+  const read = await reading.whole((run) => run.batches(MESSAGE_BYTES));
   if (read.rows !== rows) throw new Error(`${read.rows} rows came instead of ${rows}`);
   await server.stop();
+  if (process.env["BENCH_MEM"]) console.error(process.memoryUsage());
   console.log(process.resourceUsage().maxRSS / 1000);
 }
