@@ -30,8 +30,8 @@ interface Sample {
   cpu: number;
 }
 
-/** What a batch message may hold, and what one read may. */
-const MESSAGE_BYTES = 1_000_000;
+/** What a batch message may hold, as in the embedded queue, and what one read may. */
+const MESSAGE_BYTES = 64_000_000;
 const READ = { maxRows: 10_000, maxBytes: 4_000_000 };
 const never = new AbortController().signal;
 

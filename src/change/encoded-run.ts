@@ -1,6 +1,9 @@
-/** Row messages of one table as a decoder wrote them: their bodies one behind the other, a comma between them. */
+/**
+ * Row messages of one table as a decoder wrote them: their bodies one behind the other, a comma between them, in what is the
+ * body of one batch message of them all.
+ */
 import type { TableName } from "../ingester/checkpoint.ts";
-import { batchOf, batchOverhead } from "./formats/batch-message.ts";
+import { batchOf, batchOverhead, CLOSE, OPEN } from "./formats/batch-message.ts";
 import { KEY_COLUMNS, operationTypes } from "./formats/row-message.ts";
 import { type Message, messageSize } from "./message.ts";
 import { type Origin, ROW_ID_LENGTH } from "./message-id.ts";
@@ -20,10 +23,17 @@ export interface RowLabels {
 /** LSN (10 bytes), command id (4), seqval (10), operation (1): big-endian, as their hexadecimal digits stand in message ids. */
 export const POSITION_BYTES = 25;
 
+/** Where the first body begins: before it is what begins a batch message. */
+export const BODIES_START = OPEN.length;
+/** Room to be left behind the last body. */
+export const BODIES_TAIL = CLOSE.length;
+
 export interface EncodedRows {
-  /** Body `i` lies between `start` or behind the comma of the one before it, and `ends[i]`. */
+  /**
+   * Body `i` lies between BODIES_START, or behind the comma of the one before it, and `ends[i]`. Behind the
+   * last there are BODIES_TAIL bytes more.
+   */
   bytes: Uint8Array;
-  start: number;
   ends: Uint32Array;
   count: number;
   /** POSITION_BYTES for each. */
@@ -104,8 +114,8 @@ export class EncodedRun implements MessageRun {
       if (last === first && ends[first]! + 1 - start > room) {
         result.push({ ...one, key: tableKey(this.#labels.table) });
       } else {
-        const bodies = this.#bytes.subarray(start, ends[last]);
-        result.push(batchOf(bodies, one, this.message(last).id, last - first + 1, tableKey(this.#labels.table)));
+        const body = this.#batchBody(first, last);
+        result.push(batchOf(body, one, this.message(last).id, last - first + 1, tableKey(this.#labels.table)));
       }
       first = last + 1;
     }
@@ -116,8 +126,18 @@ export class EncodedRun implements MessageRun {
     this.#release();
   }
 
+  /** Without a copy where it is a batch of all. */
+  #batchBody(first: number, last: number): Buffer {
+    const end = this.#rows.ends[last]!;
+    if (first > 0 || last < this.count - 1)
+      return Buffer.concat([OPEN, this.#bytes.subarray(this.#start(first), end), CLOSE]);
+    OPEN.copy(this.#bytes, 0);
+    CLOSE.copy(this.#bytes, end);
+    return this.#bytes.subarray(0, end + CLOSE.length);
+  }
+
   #start(index: number): number {
-    return index === 0 ? this.#rows.start : this.#rows.ends[index - 1]! + 1;
+    return index === 0 ? BODIES_START : this.#rows.ends[index - 1]! + 1;
   }
 
   #key(index: number): string {

@@ -157,7 +157,7 @@ const ingester = z
     max_concurrent_tables: count(1).prefault(4).describe("How many tables are read at once."),
     max_batch_rows: count(1).prefault(10_000).describe("The most rows that one read asks for."),
     max_batch_bytes: size()
-      .prefault("1MB")
+      .prefault("4MB")
       .describe("The most that one batch holds, in bytes of messages. A single larger row goes alone."),
     max_in_flight_bytes: size()
       .prefault("64MB")

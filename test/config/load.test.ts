@@ -50,7 +50,7 @@ describe("the seed's configuration", () => {
       binary: "base64",
       maxConcurrentTables: 4,
       maxBatchRows: 10_000,
-      maxBatchBytes: 1024 * 1024,
+      maxBatchBytes: 4 * 1024 * 1024,
       maxInFlightBytes: 64 * 1024 * 1024,
     });
     assert.deepEqual(config.router, {

@@ -14,9 +14,10 @@ import { endOfValue } from "./json-scan.ts";
 import { KEY_COLUMNS } from "./row-message.ts";
 
 const BATCH = "Batch";
-const OPEN = Buffer.from('{"messages":[');
+/** What stands before and behind the bodies of a batch. */
+export const OPEN = Buffer.from('{"messages":[');
+export const CLOSE = Buffer.from("]}");
 const COMMA = Buffer.from(",");
-const CLOSE = Buffer.from("]}");
 /** Where a row message's `data` object begins: behind `{"data":`. */
 const DATA_START = 8;
 
@@ -82,22 +83,18 @@ export function unpackBatch(batch: Message): Message[] {
 
 function pack(rows: readonly Message[]): Message {
   const first = rows[0]!;
-  const parts: Buffer[] = [];
+  const parts: Buffer[] = [OPEN];
   for (const [index, row] of rows.entries()) {
     if (index > 0) parts.push(COMMA);
     parts.push(row.body);
   }
+  parts.push(CLOSE);
   return batchOf(Buffer.concat(parts), first, rows.at(-1)!.id, rows.length, batchKey(first));
 }
 
-/** The batch of `count` row messages, from `first` to the one with id `lastId`. `bodies`: theirs, with commas between them. */
-export function batchOf(bodies: Uint8Array, first: Message, lastId: string, count: number, key: string): Message {
-  return {
-    id: batchId(first.id, lastId, count),
-    key,
-    body: Buffer.concat([OPEN, bodies, CLOSE]),
-    properties: batchProperties(first),
-  };
+/** The batch of `count` row messages, from `first` to the one with id `lastId`. */
+export function batchOf(body: Buffer, first: Message, lastId: string, count: number, key: string): Message {
+  return { id: batchId(first.id, lastId, count), key, body, properties: batchProperties(first) };
 }
 
 /** What a batch that begins with this row takes besides the bodies and their commas, at most. */

@@ -38,13 +38,15 @@ import type { ConnectionPool } from "./connection-pool.ts";
 import { behindCheckpoint, checkHistory, gapError } from "./history.ts";
 import type { InstanceReading } from "./instance-reading.ts";
 import { lsnBefore, lsnBytes, lsnOrNull } from "./lsn.ts";
-import { BufferPool } from "./rows/buffer-pool.ts";
+import type { BufferPool } from "./rows/buffer-pool.ts";
 import { ChangeRows } from "./rows/change-rows.ts";
 import { localText } from "./server-time.ts";
 
 /** What a reader needs to know of its source. */
 export interface ReaderSurroundings {
   readonly pool: ConnectionPool;
+  /** Of all readers together. */
+  readonly buffers: BufferPool;
   readonly logger: Logger;
   /** As of now; `fresh`: read from the server once more. Throws SourceError where the table is not captured. */
   captured(table: SourceTable, fresh: boolean, signal: AbortSignal): Promise<CapturedTable>;
@@ -62,9 +64,6 @@ const SECONDARY_PAUSE_MS = 500;
 /** Changes of the catalogue in the middle of reads are rare; this many in a row are an error of ours. */
 const MOST_ATTEMPTS = 5;
 
-/** Bytes; larger ones come with giant rows, and go with them. */
-const LARGEST_BUFFER = 32 * 1024 * 1024;
-
 interface Plan {
   instance: CaptureInstance;
   /** Where this read ends. */
@@ -81,7 +80,6 @@ export class SqlServerChangeReader implements ChangeReader {
   #commitTime: string | null;
   /** The instance that the position was read from; null: not known yet. */
   #current: CaptureInstance | null = null;
-  readonly #buffers = new BufferPool(LARGEST_BUFFER);
   /** Connections on which the position was held against the history. */
   #verified = new WeakSet<object>();
 
@@ -227,7 +225,7 @@ export class SqlServerChangeReader implements ChangeReader {
   ): Promise<Answer> {
     // An update with its old row is two rows: fewer than two would never get to the second.
     const top = Math.max(reading.before ? 2 : 1, limit.maxRows);
-    const rows = new ChangeRows(reading.rows, reading.labels, limit, this.#buffers, CLOCK_OFFSET);
+    const rows = new ChangeRows(reading.rows, reading.labels, limit, this.#source.buffers, CLOCK_OFFSET);
     const { sql, parameters } = reading.query.after(this.#position, plan.upTo, top, {
       tableId: reading.tableId,
       instance: plan.instance.name,

@@ -27,6 +27,7 @@ import type { SqlServerTarget } from "./connection-string.ts";
 import type { Finding } from "./finding.ts";
 import type { InstanceReading } from "./instance-reading.ts";
 import { lsnBefore, lsnBytes, lsnOrNull } from "./lsn.ts";
+import { BufferPool } from "./rows/buffer-pool.ts";
 import { chosenColumns, rowFields, selectExpression } from "./rows/columns.ts";
 import { CompiledRows } from "./rows/compiled-rows.ts";
 import { localText, readServerTime, type ServerTime } from "./server-time.ts";
@@ -57,6 +58,8 @@ interface SessionFacts {
 }
 
 const NO_SUCH_OBJECT = 208;
+/** Bytes of a buffer that is kept; larger ones come with giant rows, and go with them. */
+const LARGEST_BUFFER = 16 * 1024 * 1024;
 
 export class SqlServerSource implements Source {
   readonly #options: SqlServerSourceOptions;
@@ -64,6 +67,7 @@ export class SqlServerSource implements Source {
   /** Asks for the maximum and the catalogue; never busy with changes. */
   readonly #watcher: SqlConnection;
   readonly #pool: ConnectionPool;
+  readonly #buffers: BufferPool;
   readonly #facts = new WeakMap<object, SessionFacts>();
   /** By the instance as a catalogue described it, and by what the server said of itself. */
   readonly #readings = new WeakMap<CaptureInstance, Map<string, InstanceReading>>();
@@ -74,7 +78,10 @@ export class SqlServerSource implements Source {
     this.#options = options;
     this.#values = { ...defaultValueOptions, ...options.values };
     this.#watcher = new SqlConnection(options.target, options.times);
-    this.#pool = new ConnectionPool(options.target, options.maxConcurrentTables ?? 4, options.times);
+    const atOnce = options.maxConcurrentTables ?? 4;
+    this.#pool = new ConnectionPool(options.target, atOnce, options.times);
+    // For each table one that is being filled, and one that is being sent.
+    this.#buffers = new BufferPool({ kept: 2 * atOnce, largest: LARGEST_BUFFER });
   }
 
   async tables(): Promise<SourceTable[]> {
@@ -198,6 +205,7 @@ export class SqlServerSource implements Source {
   reader(table: SourceTable, from: Checkpoint): ChangeReader {
     const surroundings: ReaderSurroundings = {
       pool: this.#pool,
+      buffers: this.#buffers,
       logger: this.#options.logger,
       captured: (table, fresh, signal) => this.#captured(table, fresh, signal),
       reading: (table, captured, instance, connection, signal) =>

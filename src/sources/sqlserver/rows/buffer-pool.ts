@@ -1,15 +1,15 @@
 /** Buffers that encoded changes are written into, used again once the changes are durable elsewhere. */
 
 const FIRST_SIZE = 256 * 1024;
-/** One being filled, one being sent. */
-const KEPT = 2;
 
 export class BufferPool {
+  readonly #kept: number;
   readonly #largest: number;
   readonly #free: Uint8Array[] = [];
 
-  /** A buffer that grew beyond `largest` bytes, for some giant row, is not kept. */
-  constructor(largest: number) {
+  /** Keeps up to `kept` buffers, of up to `largest` bytes each. */
+  constructor({ kept, largest }: { kept: number; largest: number }) {
+    this.#kept = kept;
     this.#largest = largest;
   }
 
@@ -19,7 +19,7 @@ export class BufferPool {
 
   /** Nobody looks at it any more. */
   giveBack(buffer: Uint8Array): void {
-    if (buffer.length <= this.#largest && this.#free.length < KEPT && !this.#free.includes(buffer))
+    if (buffer.length <= this.#largest && this.#free.length < this.#kept && !this.#free.includes(buffer))
       this.#free.push(buffer);
   }
 }

@@ -2,7 +2,15 @@
  * The rows of a change table as they come over the wire, encoded into one run of messages, up to a limit. Rows of operation 3
  * become the `before` of the row of operation 4 that follows.
  */
-import { EncodedRun, POSITION_BYTES, type RowLabels, readPosition, rowOverhead } from "../../../change/encoded-run.ts";
+import {
+  BODIES_START,
+  BODIES_TAIL,
+  EncodedRun,
+  POSITION_BYTES,
+  type RowLabels,
+  readPosition,
+  rowOverhead,
+} from "../../../change/encoded-run.ts";
 import { rowKey } from "../../../change/ordering-key.ts";
 import type { Position } from "../../../change/position.ts";
 import type { ResultSet, RowHandler } from "../wire/response.ts";
@@ -52,7 +60,7 @@ export class ChangeRows implements RowHandler {
     this.#clockColumn = clockColumn;
     this.#overhead = rowOverhead(labels);
     this.#keys = labels.keyColumns === null ? null : [];
-    this.#sink = new RowSink(pool.take(), 0, labels.keyColumns?.length ?? 0);
+    this.#sink = new RowSink(pool.take(), BODIES_START, labels.keyColumns?.length ?? 0);
   }
 
   begin(columns: readonly WireColumn[], answered: readonly ResultSet[]): void {
@@ -88,7 +96,6 @@ export class ChangeRows implements RowHandler {
     const { bytes } = this.#sink;
     const rows = {
       bytes,
-      start: 0,
       ends: this.#ends,
       count: this.#count,
       positions: this.#positions,
@@ -114,7 +121,7 @@ export class ChangeRows implements RowHandler {
     this.#ticks = sink.ticks;
     this.#size += size;
     this.#count = count + 1;
-    if (sink.end >= sink.bytes.length) sink.grow(sink.end, 1);
+    if (sink.end + BODIES_TAIL > sink.bytes.length) sink.grow(sink.end, BODIES_TAIL);
     sink.bytes[sink.end] = COMMA;
     sink.at = sink.end + 1;
     sink.dropBefore();

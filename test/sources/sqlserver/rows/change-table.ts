@@ -190,7 +190,7 @@ const unlimited: RowLimit = { maxRows: 1e9, maxBytes: 1e12 };
 export class Reader {
   readonly plan: Plan;
   readonly #compiled: CompiledRows;
-  readonly #pool = new BufferPool(1 << 20);
+  readonly #pool = new BufferPool({ kept: 2, largest: 1 << 20 });
 
   constructor(plan: Plan) {
     this.plan = plan;
