@@ -146,7 +146,7 @@ async function ask(
   plan: Plan,
   maxRows = 1e9,
 ): Promise<{ bodies: string[]; stopped: boolean }> {
-  const rows = new Reader(plan).rows(new BufferPool(1 << 20), { maxRows, maxBytes: 1e12 });
+  const rows = new Reader(plan).rows(new BufferPool({ kept: 2, largest: 1 << 20 }), { maxRows, maxBytes: 1e12 });
   const { stopped } = await connection.query("SELECT 1", [], never, {
     doing: "asking",
     stream: { set: STREAMED, rows },
