@@ -2,6 +2,7 @@
 import { gunzipSync, gzipSync } from "node:zlib";
 import { encodeText } from "../codepages.ts";
 import { collationOf } from "../collations.ts";
+import { unsupported } from "../errors.ts";
 import type { Compiled } from "../expressions/compiled.ts";
 import { SqlError } from "../session.ts";
 import { isBinary, isInteger, isText, isUnicode } from "../types/types.ts";
@@ -98,7 +99,7 @@ export const bitFunctions: Builtins = {
       try {
         return gunzipSync(given as Buffer);
       } catch {
-        throw new SqlError(2055, "Cannot decompress the value: it is not in GZIP format.", 16, 1);
+        throw unsupported("DECOMPRESS of what is not in GZIP format");
       }
     });
     return { ...made, nullable: true };

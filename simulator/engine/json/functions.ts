@@ -1,4 +1,5 @@
 /** https://learn.microsoft.com/sql/t-sql/functions/json-functions-transact-sql */
+import { unsupported } from "../errors.ts";
 import type { Compiled } from "../expressions/compiled.ts";
 import { type Builtins, builtin, strict, text } from "../functions/builtin.ts";
 import { SqlError } from "../session.ts";
@@ -114,8 +115,7 @@ export const jsonFunctions: Builtins = {
           const value = values[i]!.evaluate(frame);
           if (value === null && absent) continue;
           const name = key.evaluate(frame);
-          if (name === null)
-            throw new SqlError(13645, "NULL is not allowed as a key of the JSON_OBJECT function.", 16, 1);
+          if (name === null) throw unsupported("NULL as a key of JSON_OBJECT");
           parts.push(`${quoted(name as string)}:${writers[i]!(value)}`);
         }
         return `{${parts.join(",")}}`;
@@ -144,8 +144,7 @@ export const jsonFunctions: Builtins = {
   string_escape: builtin(2, 2, ([value, kind]) =>
     asText(
       strict([text(value!), text(kind!)], NVARCHAR_MAX, ([source, type]) => {
-        if ((type as string).toLowerCase() !== "json")
-          throw new SqlError(13702, "An invalid value was specified for argument 2.", 16, 1);
+        if ((type as string).toLowerCase() !== "json") throw unsupported(`STRING_ESCAPE of the type ${type}`);
         return escapeJson(source as string);
       }),
       value!,

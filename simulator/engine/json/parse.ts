@@ -46,7 +46,8 @@ export function parseJson(text: string): JsonNode {
   }
 
   function value(depth: number): JsonNode {
-    if (depth > 128) throw new SqlError(13603, "JSON text is too deeply nested: more than 128 levels.", 16, 1);
+    if (depth > 128)
+      throw new SqlError(13606, "JSON text/path that has more than 128 nesting levels cannot be parsed.", 16, 1);
     const start = at;
     switch (text[at]) {
       case "{":

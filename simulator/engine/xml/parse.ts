@@ -82,7 +82,7 @@ export function parseXml(text: string, options: ParseOptions = {}): Document {
       if (text.startsWith("</", at)) {
         if (parent.kind === "document") {
           at += 2;
-          fail(9417, "end tag does not match start tag");
+          fail(9436, "end tag does not match start tag");
         }
         return;
       }

@@ -1,6 +1,5 @@
 /** Evaluates XPath on trees. Values that come from nodes are untyped: what they are compared with says how they compare. */
 import { unsupported } from "../errors.ts";
-import { SqlError } from "../session.ts";
 import { type Attribute, type Document, type Element, stringValue, type XmlNode } from "./tree.ts";
 import type { Step, XQuery } from "./xquery-ast.ts";
 
@@ -79,7 +78,7 @@ function path({ from, steps }: XQuery & { kind: "path" }, focus: Focus): Item[] 
 
 function nodeOf(item: Item): XmlNode {
   if (item.kind !== "atomic") return item;
-  throw new SqlError(2371, "XQuery: Cannot apply a step to an atomic value.", 16, 1);
+  throw unsupported("a step from a value that is no node in XQuery");
 }
 
 function rootOf(node: XmlNode): XmlNode {
