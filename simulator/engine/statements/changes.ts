@@ -18,6 +18,7 @@ import type { Transaction } from "../transactions.ts";
 import { firedBy, runTriggers } from "../triggers/firing.ts";
 import { convertValue } from "../types/conversion.ts";
 import type { Value } from "../values.ts";
+import { type Cascaded, cascade } from "./cascades.ts";
 import type { Executor } from "./executor.ts";
 import { filterOf } from "./index-filter.ts";
 import type { OutputClause } from "./output.ts";
@@ -117,12 +118,14 @@ export async function change<T extends Changed>(
       1,
     );
   const insteadOf = fired?.insteadOf != null;
+  let cascaded: Cascaded[] = [];
   return inTransaction(
     executor,
     async (transaction) => {
       await lockTables(executor, transaction, table.temporary ? locks : [...locks, [table, "IX"]], compiled);
       const result = await attempt(transaction);
       if (fired) await runTriggers(executor, transaction, table, fired, result, updated ?? allColumns(table));
+      for (const each of cascaded) await fireCascaded(executor, transaction, each);
       return result;
     },
     separate,
@@ -149,6 +152,8 @@ export async function change<T extends Changed>(
         }
         checkUnique(table, transaction, result, run);
         if (!unchecked) checkReferences(table, transaction, result);
+        cascaded = table.temporary ? [] : [...cascade(table, transaction, result, run).values()];
+        for (const { table: child, changed } of cascaded) checkUnique(child, transaction, changed, run);
         checkReferenced(table, transaction, result);
         if (result.written.length + result.deleted.length === 0) transaction.command--;
         return result;
@@ -165,6 +170,16 @@ export async function change<T extends Changed>(
       if (session.engine.schemaVersion !== compiled) throw new SchemaChanged();
     }
   }
+}
+
+/** The triggers of a table that foreign keys led to run after those of the statement's own. */
+async function fireCascaded(executor: Executor, transaction: Transaction, reached: Cascaded): Promise<void> {
+  const { table, changed, updated } = reached;
+  const events: TriggerEvent[] = [];
+  if (changed.written.length > 0) events.push("update");
+  if (changed.deleted.length > 0) events.push("delete");
+  const fired = firedBy(executor, table, events);
+  if (fired) await runTriggers(executor, transaction, table, { ...fired, insteadOf: null }, changed, updated);
 }
 
 export interface ChangeOptions {

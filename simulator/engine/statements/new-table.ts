@@ -13,6 +13,7 @@ import type { Transaction } from "../transactions.ts";
 import { INT } from "../types/types.ts";
 import { declaredType, userTypeOf } from "../types/user-types.ts";
 import type { Session } from "../user-session.ts";
+import { checkActions } from "./cascades.ts";
 import type { Kind } from "./changes.ts";
 import type { Executor } from "./executor.ts";
 
@@ -239,9 +240,6 @@ export function addConstraint(
       return { name };
     }
     case "foreign_key": {
-      for (const action of [constraint.onDelete, constraint.onUpdate])
-        if (action !== undefined && action !== "no action")
-          throw unsupported(`foreign keys with ${action.toUpperCase()}`);
       const name = constraint.name ?? systemName("FK", table.name, "", session);
       const { parts } = constraint.references;
       const parent = database.findTable(
@@ -259,7 +257,9 @@ export function addConstraint(
             16,
             0,
           );
-      table.foreignKeys.push({ name, objectId: database.allocateObjectId(), constraint });
+      const key = { name, objectId: database.allocateObjectId(), constraint };
+      checkActions(table, name, key);
+      table.foreignKeys.push(key);
       table.schemaVersion++;
       return { name };
     }

@@ -1,7 +1,7 @@
 /** Foreign keys, looked at when a statement has made its changes. */
 import type { Row } from "../database.ts";
 import { SqlError } from "../session.ts";
-import { PENDING, type Range, type Table } from "../table.ts";
+import { type Entry, PENDING, type Range, type Table } from "../table.ts";
 import type { Transaction } from "../transactions.ts";
 import { hashKeyOf } from "../types/comparison.ts";
 import type { Value } from "../values.ts";
@@ -9,7 +9,7 @@ import { type Changed, RowBusy } from "./changes.ts";
 
 type ForeignKey = Table["foreignKeys"][number];
 
-function constraintOf(key: ForeignKey) {
+export function constraintOf(key: ForeignKey) {
   if (key.constraint.kind !== "foreign_key") throw new Error(`${key.name} is no foreign key`);
   return key.constraint;
 }
@@ -30,7 +30,7 @@ export function referencedTable(table: Table, key: ForeignKey): Table | undefine
   );
 }
 
-function referencedColumns(parent: Table, key: ForeignKey): number[] {
+export function referencedColumns(parent: Table, key: ForeignKey): number[] {
   const { referenced } = constraintOf(key);
   if (referenced.length > 0) return referenced.map((name) => parent.columnIndex(name));
   return parent.indexes.find((index) => index.primaryKey)?.columns.map(({ column }) => column) ?? [];
@@ -84,7 +84,7 @@ export function checkReferenced(table: Table, transaction: Transaction, { writte
     }
 }
 
-function sameValues(table: Table, columns: number[], a: Row, b: Row): boolean {
+export function sameValues(table: Table, columns: number[], a: Row, b: Row): boolean {
   return columns.every((column) => equal(table, column, a[column]!, b[column]!));
 }
 
@@ -97,6 +97,17 @@ function equal(table: Table, column: number, a: Value, b: Value): boolean {
 
 /** Whether a row has the values, as this transaction sees it now; what others have not committed is waited for. */
 function exists(table: Table, columns: number[], values: Value[], transaction: Transaction): boolean {
+  for (const _ of rowsWith(table, columns, values, transaction)) return true;
+  return false;
+}
+
+/** The rows that have the values, as this transaction sees them now. */
+export function* rowsWith(
+  table: Table,
+  columns: number[],
+  values: Value[],
+  transaction: Transaction,
+): Generator<Entry> {
   const range: Range = {};
   const index = table.indexes.find((candidate) =>
     columns.every((column, i) => candidate.columns[i]?.column === column),
@@ -105,16 +116,18 @@ function exists(table: Table, columns: number[], values: Value[], transaction: T
     range.index = index;
     range.prefix = values;
   }
+  const fits = (row: Row | null) =>
+    row !== null && columns.every((column, i) => equal(table, column, row[column]!, values[i]!));
   const next = table.cursor(range);
-  for (let found = next(); found; found = next()) {
-    const { entry } = found;
-    const fits = (row: Row | null) =>
-      row !== null && columns.every((column, i) => equal(table, column, row[column]!, values[i]!));
+  // All are found before the first is changed: a change moves entries about.
+  const found = new Set<Entry>();
+  for (let item = next(); item; item = next()) {
+    const { entry } = item;
     const foreign = entry.seq === PENDING && entry.owner !== transaction;
     if (foreign && (fits(entry.row) || fits(entry.older?.row ?? null))) throw new RowBusy(entry.owner!);
-    if (!foreign && fits(entry.row)) return true;
+    if (!foreign && fits(entry.row)) found.add(entry);
   }
-  return false;
+  yield* found;
 }
 
 function conflict(kind: string, key: ForeignKey, table: Table, columns: number[], statement: string): SqlError {

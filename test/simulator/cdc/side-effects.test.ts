@@ -57,3 +57,31 @@ test("what a trigger rolls back leaves no change behind", async () => {
   await sql.run("INSERT t VALUES (2); DROP TRIGGER tr; INSERT t VALUES (3)");
   assert.deepEqual(await sql.rows("SELECT id FROM cdc.dbo_t_CT"), [[3]]);
 });
+
+test("a cascading delete is captured for the children, behind their parent, in its transaction", async () => {
+  await sql.run(
+    "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY, p int NULL REFERENCES p ON DELETE CASCADE ON UPDATE CASCADE)",
+  );
+  await sql.run("INSERT p VALUES (1), (2); INSERT c VALUES (10, 1), (11, 1), (20, 2)");
+  await track("p");
+  await track("c");
+  await sql.run("DELETE p WHERE id = 1");
+  await sql.run("UPDATE p SET id = 3 WHERE id = 2");
+  const rows = await sql.rows(`
+    SELECT DENSE_RANK() OVER (ORDER BY [__$start_lsn]), of_table, id, p, [__$operation] FROM (
+      SELECT [__$start_lsn], [__$seqval], [__$operation], 'p' AS of_table, id, NULL AS p FROM cdc.dbo_p_CT
+      UNION ALL SELECT [__$start_lsn], [__$seqval], [__$operation], 'c', id, p FROM cdc.dbo_c_CT) x
+    ORDER BY [__$start_lsn], [__$seqval], [__$operation]`);
+  assert.deepEqual(
+    rows.map(([transaction, ...rest]) => [Number(transaction), ...rest]),
+    [
+      [1, "p", 1, null, 1],
+      [1, "c", 10, 1, 1],
+      [1, "c", 11, 1, 1],
+      [2, "p", 2, null, 1],
+      [2, "p", 3, null, 2],
+      [2, "c", 20, 2, 3],
+      [2, "c", 20, 3, 4],
+    ],
+  );
+});
