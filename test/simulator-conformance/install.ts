@@ -1,10 +1,11 @@
 /** Fetches what the foreign clients need, from the Go module proxy, Maven Central and PyPI: `npm run conformance:install`. */
-import { debezium, firstOnPath, go, isOnPath, java, python } from "./tools.ts";
+import { debezium, firstOnPath, go, gorm, isOnPath, java, python } from "./tools.ts";
 
 const JAVA = "a JDK and Maven (Debian: default-jdk-headless, maven)";
 
 const steps: [name: string, tool: boolean, how: string, fetch: () => void][] = [
   ["go-mssqldb", isOnPath("go"), "Go (https://go.dev/dl)", go.install],
+  ["GORM", isOnPath("go"), "Go (https://go.dev/dl)", gorm.install],
   ["mssql-jdbc", isOnPath("mvn") && isOnPath("javac"), JAVA, java.install],
   ["Debezium", isOnPath("mvn") && isOnPath("javac"), JAVA, debezium.install],
   [

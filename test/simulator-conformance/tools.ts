@@ -42,26 +42,33 @@ export function missing(name: string, ...needs: [there: boolean, what: string, h
   return lack ? new MissingTool(`${name}: no ${lack[1]}; ${lack[2]}`) : null;
 }
 
-/** go-mssqldb: modules are in Go's own cache. */
-export const go = {
-  program: join(cache, "go", process.platform === "win32" ? "conformance.exe" : "conformance"),
-  missing: () =>
-    missing(
-      "go-mssqldb",
-      [isOnPath("go"), "Go", "get it from https://go.dev/dl, then run " + INSTALL],
-      [existsSync(go.program), "Go modules", "run " + INSTALL],
-    ),
-  install: () => {
-    runTool("go", ["mod", "download"], { cwd: join(clients, "go") });
-    go.build();
-  },
+/** A Go program in its own folder of `clients`; modules are in Go's own cache. */
+function goProgram(name: string, folder: string) {
+  const program = join(cache, folder, process.platform === "win32" ? "conformance.exe" : "conformance");
   /** Without the network. */
-  build: () =>
-    runTool("go", ["build", "-o", go.program, "."], {
-      cwd: join(clients, "go"),
+  const build = () =>
+    runTool("go", ["build", "-o", program, "."], {
+      cwd: join(clients, folder),
       env: { ...process.env, GOPROXY: "off", GOFLAGS: "-mod=readonly" },
-    }),
-};
+    });
+  return {
+    program,
+    missing: () =>
+      missing(
+        name,
+        [isOnPath("go"), "Go", "get it from https://go.dev/dl, then run " + INSTALL],
+        [existsSync(program), "Go modules", "run " + INSTALL],
+      ),
+    install: () => {
+      runTool("go", ["mod", "download"], { cwd: join(clients, folder) });
+      build();
+    },
+    build,
+  };
+}
+
+export const go = goProgram("go-mssqldb", "go");
+export const gorm = goProgram("GORM", "gorm");
 
 /** What a pom names, from Maven Central. */
 function fetchJars(pom: string, libraries: string): void {
