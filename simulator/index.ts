@@ -13,6 +13,7 @@ import type { CommandIdColumn } from "./cdc/captured-row.ts";
 import { CdcDatabase } from "./cdc/cdc-database.ts";
 import { type Fill, type Filled, fillChangeTable } from "./cdc/fill.ts";
 import { installCdc } from "./cdc/install.ts";
+import { NightlyCleanup } from "./cdc/nightly-cleanup.ts";
 import { Engine, type EngineOptions } from "./engine/engine.ts";
 import { type ResultColumn, type ResultSink, type ServerMessage, SqlError } from "./engine/session.ts";
 import type { Database } from "./engine/storage.ts";
@@ -111,6 +112,8 @@ export class SqlServerSimulator {
   readonly server: TdsServer;
   /** What goes wrong on demand. */
   readonly faults: Faults;
+  /** When cleanup jobs run. Started where the clock is the machine's; with one of your own, start it, or run cleanups yourself. */
+  readonly nightlyCleanup: NightlyCleanup;
   readonly host: string;
   readonly #password: string;
   readonly #databases: string[];
@@ -137,6 +140,8 @@ export class SqlServerSimulator {
     this.faults = new Faults(this.engine, this.server);
     registerFaultProcedures(this.engine, this.faults);
     if (options.file !== undefined) this.#journal = openDataFile(this.engine, options.file);
+    this.nightlyCleanup = new NightlyCleanup(this.engine);
+    if (options.clock === undefined) this.nightlyCleanup.start();
     this.fresh = this.#journal?.fresh ?? true;
     for (const name of this.#databases) if (!this.engine.database(name)) this.engine.createDatabase(name);
     this.#keep();
@@ -285,6 +290,7 @@ export class SqlServerSimulator {
   /** Ends all connections and jobs. */
   async close(): Promise<void> {
     for (const database of this.engine.databases.values()) CdcDatabase.of(database).capture.stop();
+    this.nightlyCleanup.stop();
     await this.server.close();
     this.#journal?.close();
   }

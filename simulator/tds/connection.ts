@@ -49,7 +49,7 @@ import {
   type ServerVersion,
   writePrelogin,
 } from "./prelogin.ts";
-import { parseBatch, parseRpc, parseTransaction } from "./requests.ts";
+import { parseBatch, parseRpc, parseTransaction, transactionOf } from "./requests.ts";
 import { Response, type ResponseContext } from "./response.ts";
 import { DONE, ENV, TOKEN, writeDone, writeEnvBytes, writeEnvText, writeMessage } from "./tokens.ts";
 import { writeDatabaseChanged, writeWelcome } from "./welcome.ts";
@@ -399,6 +399,13 @@ export class Connection implements ResponseContext {
   async #dispatch(message: RequestMessage, running: RunningRequest): Promise<void> {
     const session = this.#session!;
     const { signal } = running.abort;
+    if (this.#elsewhere(message)) {
+      await this.#respond(running, null, false, async () => {
+        const text = "New request is not allowed to start because it should come with valid transaction descriptor.";
+        throw new SqlError(3989, text, 16, 1);
+      });
+      return;
+    }
     switch (message.type) {
       case PACKET.sqlBatch: {
         const text = parseBatch(message.data, this.dialect);
@@ -425,6 +432,14 @@ export class Connection implements ResponseContext {
         throw new ProtocolError(`a message of type 0x${message.type.toString(16)} came from a logged-in client`);
     }
     this.#knownDatabase = session.database;
+  }
+
+  /** The client believes to be in another transaction than it is, or in none. A reset has ended the one that it was in. */
+  #elsewhere({ type, status, data }: RequestMessage): boolean {
+    const tells = type === PACKET.sqlBatch || type === PACKET.rpc || type === PACKET.transaction;
+    if (!tells || status & (STATUS.reset | STATUS.resetKeepTransaction)) return false;
+    const descriptor = transactionOf(data, this.dialect);
+    return descriptor !== undefined && descriptor !== BigInt.asUintN(64, this.transaction ?? 0n);
   }
 
   /** One call after the other; the last one's DONEPROC ends the message. */

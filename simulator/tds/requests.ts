@@ -19,7 +19,24 @@ export function parseBatch(data: Buffer, dialect: Dialect): string {
   return reader.utf16(reader.rest);
 }
 
-/** ALL_HEADERS (2.2.5.3): query notifications, transaction descriptor, trace activity. None changes what is done here. */
+const TRANSACTION_HEADER = 2;
+
+/** The transaction that the client believes to be in (2.2.5.3.2), 0 for none; undefined where it does not say. */
+export function transactionOf(data: Buffer, dialect: Dialect): bigint | undefined {
+  if (!dialect.atLeast72) return undefined;
+  const end = afterHeaders(data, dialect).at;
+  const headers = new ByteReader(data, 4, end);
+  while (headers.rest > 0) {
+    const length = headers.u32();
+    if (length < 6) throw new ProtocolError(`a header of ALL_HEADERS says that it has ${length} bytes`);
+    const type = headers.u16();
+    const content = headers.raw(length - 6);
+    if (type === TRANSACTION_HEADER) return new ByteReader(content).u64();
+  }
+  return undefined;
+}
+
+/** ALL_HEADERS (2.2.5.3): query notifications, transaction descriptor, trace activity. */
 function afterHeaders(data: Buffer, dialect: Dialect): ByteReader {
   if (!dialect.atLeast72) return new ByteReader(data);
   if (data.length < 4) throw new ProtocolError("a request ends before ALL_HEADERS");

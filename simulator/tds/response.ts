@@ -83,7 +83,9 @@ export class Response implements ResultSink {
   #types: [type: SqlType, nullable: boolean][] = [];
   #returned: { name: string; type: SqlType; value: Value }[] = [];
   #status: number | null = null;
+  /** Aborted or finished. */
   #closed = false;
+  #finished = false;
 
   /** `rpc`: the parameters of the call; null for a batch or a transaction request. */
   constructor(context: ResponseContext, rpc: RpcParameter[] | null) {
@@ -175,9 +177,9 @@ export class Response implements ResultSink {
       if (change.kind === "database") this.#context.tellCollation();
       return;
     }
-    // The state of the transaction is kept also when nothing more is written.
+    // The client has to know of it also when its request was aborted: its next one names the transaction.
     this.#context.transaction = change.kind === "begin_transaction" ? change.descriptor : null;
-    if (this.#closed) return;
+    if (this.#finished) return;
     this.#release();
     // Transactions are not announced to clients of before 7.2.
     if (!dialect.atLeast72) return;
@@ -240,6 +242,7 @@ export class Response implements ResultSink {
       writeDone(output.tokens, dialect, TOKEN.doneProc, tail | (failed ? DONE.error : 0), COMMAND.execute, 0);
     }
     this.#closed = true;
+    this.#finished = true;
   }
 
   #writeReturnValues(): void {

@@ -1,5 +1,6 @@
 /** Procedures that need the engine's inside: running texts, prepared statements, application locks. */
 
+import { unsupported } from "../errors.ts";
 import type { Argument, Caller } from "../statements/calls.ts";
 import { applicationLock, releaseApplicationLock } from "./application-locks.ts";
 import {
@@ -37,6 +38,14 @@ export const engineProcedures: ReadonlyMap<string, EngineProcedure> = new Map<st
   ["sp_cursoroption", cursorOption],
   ["sp_cursorclose", closeCursor],
   ["sp_describe_first_result_set", describeFirstResultSet],
+  ...["sp_describe_undeclared_parameters", "sp_describe_parameter_encryption"].map(
+    (name): [string, EngineProcedure] => [
+      name,
+      async () => {
+        throw unsupported(name);
+      },
+    ],
+  ),
   ["sp_getapplock", applicationLock],
   ["sp_releaseapplock", releaseApplicationLock],
   ["sp_addrolemember", addRoleMember],
