@@ -115,7 +115,7 @@ test("views, procedures, logins, users, roles, permissions, options and database
   );
 });
 
-test("functions, sequences, synonyms, types and filtered indexes are as they were, and no number is given twice", async (t) => {
+test("functions, sequences, synonyms, types, triggers and filtered indexes are as they were, and no number is given twice", async (t) => {
   const restart = restarter(t);
   let simulator = await restart();
   for (const sql of [
@@ -128,6 +128,8 @@ test("functions, sequences, synonyms, types and filtered indexes are as they wer
     "CREATE TYPE dbo.pairs AS TABLE (id int PRIMARY KEY, name dbo.short)",
     "CREATE TABLE named (id int, name dbo.short); CREATE UNIQUE INDEX filtered ON named (id) WHERE id IS NOT NULL",
     "INSERT s DEFAULT VALUES",
+    "CREATE TABLE told (what nvarchar(20))",
+    "CREATE TRIGGER tell ON named AFTER INSERT AS INSERT told SELECT CONCAT(N'made ', name) FROM inserted",
   ])
     await simulator.query(sql);
   // Outside a transaction, and in one that is undone.
@@ -142,6 +144,11 @@ test("functions, sequences, synonyms, types and filtered indexes are as they wer
   assert.deepEqual(await rowsOf(simulator, "SELECT n FROM two(21)"), [[21], [42]]);
   await simulator.query("INSERT named VALUES (NULL, N'a'), (NULL, N'b'), (1, N'c')");
   await assert.rejects(simulator.query("INSERT named VALUES (1, N'd')"), { number: 2601 });
+  assert.deepEqual(await rowsOf(simulator, "SELECT what FROM told ORDER BY what"), [
+    ["made a"],
+    ["made b"],
+    ["made c"],
+  ]);
   await assert.rejects(simulator.query("INSERT named VALUES (2, N'longer')"), { number: 2628 });
   const filled = "DECLARE @p dbo.pairs; INSERT @p VALUES (1, N'a'); SELECT * FROM @p";
   assert.deepEqual(await rowsOf(simulator, filled), [[1, "a"]]);
