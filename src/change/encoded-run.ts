@@ -74,8 +74,9 @@ export class EncodedRun implements MessageRun {
     return this.#rows.ends[index]! - this.#start(index) + this.#overhead + key;
   }
 
-  position(index: number): Position {
-    return readPosition(this.#rows.positions, index);
+  /** All bodies, a comma between them. */
+  get bodies(): Buffer {
+    return this.#bytes.subarray(BODIES_START, this.count === 0 ? BODIES_START : this.#rows.ends[this.count - 1]);
   }
 
   message(index: number): Message {

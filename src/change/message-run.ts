@@ -13,6 +13,8 @@ export interface MessageRun {
   size(index: number): number;
   message(index: number): Message;
   messages(): Message[];
+  /** All bodies, a comma between them. */
+  readonly bodies: Buffer;
   /** The same as batch messages (formats/batch-message.ts), as packBatches makes them. */
   batches(maxBytes: number): Message[];
   /**
@@ -21,6 +23,8 @@ export interface MessageRun {
    */
   release(): void;
 }
+
+const COMMA = Buffer.from(",");
 
 /** Messages that are objects already. */
 export class ListedRun implements MessageRun {
@@ -46,6 +50,11 @@ export class ListedRun implements MessageRun {
 
   messages(): Message[] {
     return [...this.#messages];
+  }
+
+  get bodies(): Buffer {
+    const commas = this.#messages.flatMap(({ body }, index) => (index === 0 ? [body] : [COMMA, body]));
+    return Buffer.concat(commas);
   }
 
   batches(maxBytes: number): Message[] {

@@ -6,6 +6,7 @@ import {
   refuseNamesakes,
   serverIdentity,
 } from "../../change/formats/destination.ts";
+import { envelopeTemplate } from "../../change/formats/provider-envelope.ts";
 import { rowTemplate } from "../../change/formats/row-message.ts";
 import { originOf } from "../../change/message-id.ts";
 import { afterTransaction, comparePositions, type Lsn, type Position } from "../../change/position.ts";
@@ -43,6 +44,8 @@ export interface SqlServerSourceOptions {
   /** Template; undefined: the standard name. */
   destination?: string | undefined;
   ordering?: "table" | "key";
+  /** "envelope": changes as the elements of provider envelopes (change/formats/provider-envelope.ts); "row" by default. */
+  format?: "row" | "envelope";
   values?: Partial<ValueOptions>;
   /** The settings of one table; the defaults where absent. */
   tableOptions?: (table: TableName) => TableOptions;
@@ -303,14 +306,14 @@ export class SqlServerSource implements Source {
       zone: time.zone !== null,
     });
     const { destination } = table;
-    const { ingestQueue } = this.#options;
+    const { ingestQueue, format } = this.#options;
     const reading: InstanceReading = {
       tableId: captured.objectId,
       query,
       rows: new CompiledRows({
         leading: query.leading,
         fields: rowFields(columns, keyColumns ?? [], choice),
-        template: rowTemplate({ table, destination, ingestQueue }),
+        template: format === "envelope" ? envelopeTemplate(table) : rowTemplate({ table, destination, ingestQueue }),
         values: this.#values,
       }),
       labels: {
