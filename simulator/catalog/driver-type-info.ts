@@ -56,8 +56,8 @@ const TYPES: TypeInfo[] = [
   { name: "int identity", id: "int", precision: 10, userType: 7, ...WHOLE },
   { name: "smallint", id: "smallint", precision: 5, userType: 6, ...WHOLE },
   { name: "smallint identity", id: "smallint", precision: 5, userType: 6, ...WHOLE },
-  { name: "float", id: "float", precision: 53, userType: 8 },
-  { name: "real", id: "real", precision: 24, userType: 23 },
+  { name: "float", id: "float", precision: 0, userType: 8 },
+  { name: "real", id: "real", precision: 0, userType: 23 },
   { name: "varchar", id: "varchar", precision: 8000, userType: 2, parameters: "max length", ...QUOTED },
   { name: "date", id: "date", precision: 10, userType: 0, ...QUOTED },
   { name: "time", id: "time", precision: 16, userType: 0, parameters: "scale", scale: [0, 7], ...QUOTED },
@@ -98,13 +98,14 @@ export function typeInfo({ database }: EngineContext, args: Map<string, Value>):
       ? { id, length: 1 }
       : { id };
     const facets = typeFacets(type, version);
+    const approximate = id === "float" || id === "real";
     const number = prefix === undefined || prefix === "$";
     const counts = number && id !== "bit" && id !== "sql_variant";
     const character = prefix === "'" || prefix === "N'";
     return {
       TYPE_NAME: name,
       DATA_TYPE: facets["DATA_TYPE"]!,
-      PRECISION: info.precision,
+      PRECISION: approximate ? facets["PRECISION"]! : info.precision,
       LITERAL_PREFIX: prefix ?? null,
       LITERAL_SUFFIX: character ? "'" : null,
       CREATE_PARAMS: info.parameters ?? null,
@@ -119,7 +120,7 @@ export function typeInfo({ database }: EngineContext, args: Map<string, Value>):
       MAXIMUM_SCALE: scale?.[1] ?? null,
       SQL_DATA_TYPE: facets["SQL_DATA_TYPE"]!,
       SQL_DATETIME_SUB: facets["SQL_DATETIME_SUB"]!,
-      NUM_PREC_RADIX: counts ? (id === "float" || id === "real" ? 2 : 10) : null,
+      NUM_PREC_RADIX: counts ? (approximate ? facets["RADIX"]! : 10) : null,
       USERTYPE: info.userType,
     };
   });

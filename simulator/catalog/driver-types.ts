@@ -98,7 +98,7 @@ const STRUCTURES: Partial<Record<TypeId, number>> = {
 };
 
 /** PRECISION and LENGTH as ODBC counts them. */
-function odbcSize(type: SqlType): { precision: number; length: number } {
+function odbcSize(type: SqlType, version: number): { precision: number; length: number } {
   const bytes = maxLength(type);
   if (type.id === "text" || type.id === "image") return { precision: 2_147_483_647, length: 2_147_483_647 };
   if (type.id === "ntext") return { precision: 1_073_741_823, length: 2_147_483_646 };
@@ -108,14 +108,15 @@ function odbcSize(type: SqlType): { precision: number; length: number } {
     return { precision: precisionOf(type), length: precisionOf(type) + 2 };
   if (type.length !== undefined) return { precision: type.length, length: bytes };
   if (type.id === "timestamp") return { precision: 8, length: 8 };
-  if (type.id === "float") return { precision: 15, length: 8 };
-  if (type.id === "real") return { precision: 7, length: 4 };
+  // ODBC 3 counts them in bits.
+  if (type.id === "float") return { precision: version >= 3 ? 53 : 15, length: 8 };
+  if (type.id === "real") return { precision: version >= 3 ? 24 : 7, length: 4 };
   return { precision: precisionOf(type), length: STRUCTURES[type.id] ?? bytes };
 }
 
 /** What the columns of sp_columns and its like say of a type. */
 export function typeFacets(type: SqlType, version: number): RowObject {
-  const { precision, length } = odbcSize(type);
+  const { precision, length } = odbcSize(type, version);
   const number = precisionOf(type) > 0;
   const character = type.length !== undefined || ["text", "ntext", "image", "xml"].includes(type.id);
   const temporal = odbcType(type, 3) === 93 || type.id === "date";
@@ -125,7 +126,12 @@ export function typeFacets(type: SqlType, version: number): RowObject {
     PRECISION: precision,
     LENGTH: length,
     SCALE: number && !approximate && type.id !== "bit" ? scaleOf(type) : null,
-    RADIX: number && !temporal && type.id !== "time" && type.id !== "datetimeoffset" ? (approximate ? 2 : 10) : null,
+    RADIX:
+      number && !temporal && type.id !== "time" && type.id !== "datetimeoffset"
+        ? approximate && version >= 3
+          ? 2
+          : 10
+        : null,
     SQL_DATA_TYPE: temporal && version >= 3 ? 9 : odbcType(type, version),
     SQL_DATETIME_SUB: temporal && version >= 3 ? (type.id === "date" ? 1 : 3) : null,
     CHAR_OCTET_LENGTH: character ? length : null,

@@ -45,6 +45,20 @@ test("sp_columns_100 measures dates and times as ODBC does", async () => {
   ]);
 });
 
+// https://learn.microsoft.com/sql/odbc/reference/appendixes/column-size
+test("floats have digits for ODBC 2 and bits for ODBC 3", async () => {
+  await server.query("CREATE TABLE floats (f float, r real)");
+  assert.deepEqual(await rows("sp_columns_100 N'floats'", "PRECISION", "RADIX"), [
+    [15, 10],
+    [7, 10],
+  ]);
+  assert.deepEqual(await rows("sp_columns_100 N'floats', @ODBCVer = 3", "PRECISION", "RADIX"), [
+    [53, 2],
+    [24, 2],
+  ]);
+  assert.deepEqual(await rows("sp_datatype_info_100 7, @ODBCVer = 3", "PRECISION", "NUM_PREC_RADIX"), [[24, 2]]);
+});
+
 test("views have columns as tables do", async () => {
   const expected = [
     ["id", "int"],
