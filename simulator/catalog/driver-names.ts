@@ -3,12 +3,14 @@ import type { EngineContext } from "../engine/engine.ts";
 import type { Table } from "../engine/table.ts";
 import type { Value } from "../engine/values.ts";
 
-/** A LIKE pattern of the catalogue procedures, or anything where it is NULL. */
+/**
+ * A LIKE pattern of the catalogue procedures, or anything where it is NULL. A backslash is one: drivers, whose escape character it
+ * is, send `[_]` for `\_`.
+ */
 export function matcher(pattern: Value | undefined): (name: string) => boolean {
   if (pattern === null || pattern === undefined) return () => true;
-  const source = [...String(pattern).matchAll(/\[(.)\]|\\(.)|[\s\S]/g)].map(([token, bracketed, backslashed]) => {
-    const literal = bracketed ?? backslashed;
-    if (literal !== undefined) return escaped(literal);
+  const source = [...String(pattern).matchAll(/\[(.)\]|[\s\S]/g)].map(([token, bracketed]) => {
+    if (bracketed !== undefined) return escaped(bracketed);
     return token === "%" ? "[\\s\\S]*" : token === "_" ? "[\\s\\S]" : escaped(token);
   });
   const expression = new RegExp(`^${source.join("")}$`, "i");

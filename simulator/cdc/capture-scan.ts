@@ -19,7 +19,7 @@ import { type ChangeStep, changeSteps, type KeyOf } from "./change-steps.ts";
 import { applyDdl } from "./ddl-capture.ts";
 import { type CaptureInstance, type CdcTables, captureInstances } from "./instances.ts";
 import type { Layouts } from "./layouts.ts";
-import { entryOf, entryWithoutTransaction, transactionIdBytes } from "./lsn-time-mapping.ts";
+import { entryOf, transactionIdBytes } from "./lsn-time-mapping.ts";
 import { toDatetime } from "./server-time.ts";
 
 export interface ScanInput {
@@ -81,7 +81,7 @@ export function scanLog(input: ScanInput): ScanResult {
       if (next !== undefined && next <= lsn) continue;
       reached.push(objectId);
       const instance = instances.find((candidate) => candidate.objectId === objectId);
-      if (instance) mapLowEndpoint(tables, system, lsn, instance);
+      if (instance) mapLowEndpoint(input, system, lsn, instance);
     }
     // In the same commit, so that a restart finds each transaction either in the log or in the change tables.
     if (reached.length > 0 || result.schemaChanges > 0) database.engine.journal?.definitionsChanged();
@@ -105,12 +105,20 @@ function upToDdl(log: readonly LoggedTransaction[], maximum: number): LoggedTran
 }
 
 /**
- * When capture comes to the LSN at which an instance was enabled, that LSN gets an entry, with the time of enabling: from then on
- * sys.fn_cdc_get_max_lsn has reached the instance.
+ * When capture comes to the LSN at which an instance was enabled, that LSN gets an entry, with the transaction and time of enabling:
+ * from then on sys.fn_cdc_get_max_lsn has reached the instance. It is a transaction's entry, not one of idleness: Debezium, which
+ * reads on from `WHERE tran_id <> 0x00`, finds it on SQL Server before anything has changed (shouldSendHeartbeatsWhenNoRecordsAreSent
+ * in its SnapshotIT).
  */
-function mapLowEndpoint(tables: CdcTables, system: SystemTransaction, lsn: bigint, instance: CaptureInstance): void {
-  if (instance.createDate === null || entryOf(tables.lsnTimeMapping, system.snapshot, lsn)) return;
-  system.insert(tables.lsnTimeMapping, entryWithoutTransaction(lsn, instance.createDate));
+function mapLowEndpoint(
+  { database, tables }: ScanInput,
+  system: SystemTransaction,
+  lsn: bigint,
+  { createDate }: CaptureInstance,
+): void {
+  if (createDate === null || entryOf(tables.lsnTimeMapping, system.snapshot, lsn)) return;
+  const transactionId = transactionIdBytes(database.engine.reserveTransactionIds(1));
+  system.insert(tables.lsnTimeMapping, [lsnToBuffer(lsn), createDate, createDate, transactionId, lsnToBuffer(lsn)]);
 }
 
 class TransactionCapture {

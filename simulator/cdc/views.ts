@@ -19,7 +19,11 @@ const ERRORS = `session_id int!, phase_number int!, entry_time datetime!, error_
   error_state int!, error_message nvarchar(1024)!, start_lsn nvarchar(23)!, begin_lsn nvarchar(23)!,
   sequence_value nvarchar(23)!`;
 
-const NO_LSN = "00000000:00000000:0000";
+/**
+ * LSNs of these views are 22 characters and a NUL, which fills nvarchar(23): Debezium takes a transaction as ended when start_lsn of the
+ * last session is exactly this.
+ */
+const NO_LSN = "00000000:00000000:0000\0";
 
 /** https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-triggers-transact-sql */
 const TRIGGERS = `name sysname!, object_id int!, parent_class tinyint!, parent_class_desc nvarchar(60), parent_id int!,
@@ -67,7 +71,7 @@ function* ddlTriggers({ engine, database }: EngineContext): Generator<RowObject>
 export function lsnText(lsn: bigint | undefined): string {
   if (lsn === undefined) return NO_LSN;
   const hex = lsn.toString(16).padStart(20, "0");
-  return `${hex.slice(0, 8)}:${hex.slice(8, 16)}:${hex.slice(16)}`;
+  return `${hex.slice(0, 8)}:${hex.slice(8, 16)}:${hex.slice(16)}\0`;
 }
 
 function* scanSessions(context: EngineContext): Generator<RowObject> {

@@ -59,6 +59,12 @@ test("floats have digits for ODBC 2 and bits for ODBC 3", async () => {
   assert.deepEqual(await rows("sp_datatype_info_100 7, @ODBCVer = 3", "PRECISION", "NUM_PREC_RADIX"), [[24, 2]]);
 });
 
+test("patterns have wildcards and brackets; a backslash is a backslash", async () => {
+  await server.query("CREATE TABLE [a_\\%b] (x int); CREATE TABLE [ab\\cb] (x int)");
+  assert.deepEqual(await rows("sp_columns N'a[_]\\[%]b'", "TABLE_NAME"), [["a_\\%b"]]);
+  assert.deepEqual(await rows("sp_tables N'a_\\_b'", "TABLE_NAME"), [["a_\\%b"], ["ab\\cb"]]);
+});
+
 test("views have columns as tables do", async () => {
   const expected = [
     ["id", "int"],

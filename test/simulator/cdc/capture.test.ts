@@ -138,7 +138,7 @@ test("after more than 300 idle seconds an entry without a transaction moves the 
   f.cdc.stop();
 });
 
-test("the first scan of a quiet database gives it a maximum LSN", async () => {
+test("the first scan of a quiet database gives it a maximum LSN, of the transaction that enabled the table", async () => {
   const { f } = await tracked({ captureInterval: 3_600_000 });
   assert.equal(f.fn("fn_cdc_get_max_lsn"), null);
   f.cdc.run();
@@ -146,6 +146,8 @@ test("the first scan of a quiet database gives it a maximum LSN", async () => {
   assert.ok(Buffer.compare(maximum, f.fn("fn_cdc_get_min_lsn", "dbo_people") as Buffer) >= 0);
   f.cdc.run();
   assert.deepEqual(f.fn("fn_cdc_get_max_lsn"), maximum);
+  const [entry] = [...f.database.findTable("cdc", "lsn_time_mapping")!.rows(f.context.snapshot)];
+  assert.notEqual((entry![3] as Buffer).toString("hex"), "00");
   f.cdc.stop();
 });
 
@@ -159,7 +161,7 @@ test("scan sessions count transactions and commands, and empty scans in a row sh
   const [total, session, empty, ...others] = shown("dm_cdc_log_scan_sessions", f);
   assert.deepEqual([total!["session_id"], total!["scan_phase"], total!["tran_count"]], [0, "Aggregate", 2n]);
   assert.deepEqual([session!["tran_count"], session!["command_count"], session!["empty_scan_count"]], [2n, 3n, 0]);
-  assert.match(session!["last_commit_cdc_lsn"] as string, /^[0-9a-f]{8}:[0-9a-f]{8}:[0-9a-f]{4}$/);
+  assert.match(session!["last_commit_cdc_lsn"] as string, /^[0-9a-f]{8}:[0-9a-f]{8}:[0-9a-f]{4}\0$/);
   assert.equal(empty!["empty_scan_count"], 3);
   assert.deepEqual(others, []);
   f.cdc.stop();

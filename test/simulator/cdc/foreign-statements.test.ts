@@ -203,7 +203,7 @@ describe("how far has it come?", () =>
       [
         "Debezium",
         "SELECT DATEDIFF(second, MIN(tran_end_time), MAX(tran_end_time)) FROM cdc.lsn_time_mapping WHERE tran_id <> 0x00",
-        [[120]],
+        [[180]],
       ],
       [
         "Estuary",
