@@ -178,6 +178,32 @@ export function configurations(
   }));
 }
 
+const FILE = `file_guid uniqueidentifier, type tinyint!, type_desc nvarchar(60), data_space_id int!, name sysname!,
+  physical_name nvarchar(260), state tinyint, state_desc nvarchar(60), size int!, max_size int!, growth int!,
+  is_media_read_only bit!, is_read_only bit!, is_sparse bit!, is_percent_growth bit!, is_name_reserved bit!`;
+
+/** What a new database has: one file of data and one of log. */
+function files({ name }: Database): RowObject[] {
+  return (
+    [
+      [1, 0, "ROWS", 1, name, ".mdf"],
+      [2, 1, "LOG", 0, `${name}_log`, ".ldf"],
+    ] as const
+  ).map(([id, type, description, space, file, suffix]) => ({
+    file_id: id,
+    type,
+    type_desc: description,
+    data_space_id: space,
+    name: file,
+    physical_name: `/var/opt/mssql/data/${file}${suffix}`,
+    state: 0,
+    state_desc: "ONLINE",
+    size: 1024,
+    max_size: -1,
+    growth: 8192,
+  }));
+}
+
 export function registerDatabaseViews(engine: Engine): void {
   const views = [
     view("sys", "databases", DATABASE, ({ engine: server }) =>
@@ -219,29 +245,11 @@ export function registerDatabaseViews(engine: Engine): void {
           };
         }),
     ),
-    view(
-      "sys",
-      "database_files",
-      `file_id int!, file_guid uniqueidentifier, type tinyint!, type_desc nvarchar(60), data_space_id int!, name sysname!,
-       physical_name nvarchar(260), state tinyint, state_desc nvarchar(60), size int!, max_size int!, growth int!,
-       is_media_read_only bit!, is_read_only bit!, is_sparse bit!, is_percent_growth bit!, is_name_reserved bit!`,
-      ({ database }) =>
-        [
-          [1, 0, "ROWS", 1, database.name, ".mdf"],
-          [2, 1, "LOG", 0, `${database.name}_log`, ".ldf"],
-        ].map(([id, type, description, space, name, suffix]) => ({
-          file_id: id!,
-          type: type!,
-          type_desc: description!,
-          data_space_id: space!,
-          name: name!,
-          physical_name: `/var/opt/mssql/data/${name}${suffix}`,
-          state: 0,
-          state_desc: "ONLINE",
-          size: 1024,
-          max_size: -1,
-          growth: 8192,
-        })),
+    view("sys", "database_files", `file_id int!, ${FILE}`, ({ database }) => files(database)),
+    view("sys", "master_files", `database_id int!, file_id int!, ${FILE}`, ({ engine: server }) =>
+      [...server.databases.values()].flatMap((database) =>
+        files(database).map((file) => ({ database_id: database.id, ...file })),
+      ),
     ),
     view(
       "sys",

@@ -116,6 +116,26 @@ async function helpText(context: EngineContext, args: Map<string, Value>, sink: 
 
 export function registerModules(engine: Engine): void {
   for (const name of ["sql_modules", "all_sql_modules"]) engine.registerView(view("sys", name, MODULE, moduleRows));
+  // What old tools ask, FreeTDS' defncopy among them: 4,000 characters a row.
+  // https://learn.microsoft.com/sql/relational-databases/system-compatibility-views/sys-syscomments-transact-sql
+  engine.registerView(
+    view(
+      "sys",
+      "syscomments",
+      "id int!, number smallint, colid smallint, status smallint!, ctext varbinary(8000), texttype smallint, language smallint, encrypted bit!, compressed bit!, text nvarchar(4000)",
+      ({ database }) =>
+        modulesOf(database).flatMap(({ objectId, text = "" }) =>
+          (text.match(/[\s\S]{1,4000}/g) ?? []).map((part, i) => ({
+            id: objectId,
+            number: 1,
+            colid: i + 1,
+            texttype: 2,
+            language: 0,
+            text: part,
+          })),
+        ),
+    ),
+  );
   for (const name of ["parameters", "all_parameters"]) engine.registerView(view("sys", name, PARAMETER, parameterRows));
   engine.registerFunction(
     scalar("object_definition", "int", "nvarchar(max)", (context, [id]) => definitionOf(context, id!)),

@@ -98,3 +98,20 @@ test("sp_helpindex tells a table's indexes in words, and says where there are no
     [15472],
   );
 });
+
+test("sys.syscomments has a module's text in parts of 4,000 characters, sys.master_files the files of all databases", async () => {
+  const long = `CREATE VIEW long AS SELECT '${"x".repeat(5000)}' AS x`;
+  await simulator.query(long);
+  const parts = await rows("SELECT colid, text FROM syscomments WHERE id = OBJECT_ID('long') ORDER BY colid");
+  assert.deepEqual(parts, [
+    [1, long.slice(0, 4000)],
+    [2, long.slice(4000)],
+  ]);
+  assert.deepEqual(
+    await rows("SELECT name, type_desc FROM sys.master_files WHERE database_id = DB_ID() ORDER BY file_id"),
+    [
+      ["TestDB", "ROWS"],
+      ["TestDB_log", "LOG"],
+    ],
+  );
+});
