@@ -24,7 +24,7 @@ import {
 import { type AnnouncedLoad, insertLoad } from "./statements/bulk-load.ts";
 import { BatchAborted, Executor, ScopeAborted } from "./statements/executor.ts";
 import { callByRpc, type Prepared } from "./statements/remote-calls.ts";
-import type { Database } from "./storage.ts";
+import type { Database, Procedure } from "./storage.ts";
 import type { Snapshot, Table } from "./table.ts";
 import type { Isolation, Transaction } from "./transactions.ts";
 
@@ -97,6 +97,8 @@ export class Session implements SqlSession {
   tries = 0;
   /** #t, by lower-case name. */
   readonly temporaryTables = new Map<string, Table>();
+  /** CREATE PROCEDURE #p, by lower-case name. */
+  readonly temporaryProcedures = new Map<string, Procedure>();
   /** SET IDENTITY_INSERT … ON */
   identityInsert: Table | null = null;
   /** What INSERT BULK announced; only the very next request can be its rows. */
@@ -320,6 +322,7 @@ export class Session implements SqlSession {
     this.lastIdentity = null;
     this.#identity = null;
     this.temporaryTables.clear();
+    this.temporaryProcedures.clear();
     this.#releaseApplicationLocks();
   }
 

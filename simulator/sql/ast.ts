@@ -241,7 +241,7 @@ export type Statement = { line: number } & (
       whens: MergeWhen[];
       output?: Output;
     }
-  | { kind: "truncate"; name: ObjectName }
+  | { kind: "truncate"; name: ObjectName; partitions?: boolean }
   | { kind: "create_table"; name: ObjectName; columns: ColumnDefinition[]; constraints: TableConstraint[] }
   /** `text`: the statement as written. */
   | { kind: "alter_table"; name: ObjectName; action: AlterTableAction; text: string }
@@ -287,6 +287,8 @@ export type Statement = { line: number } & (
       mustExist?: boolean;
       text?: string;
     }
+  /** REBUILD, REORGANIZE and SET, which change how an index is kept; no name: all of the table. */
+  | { kind: "alter_index"; name?: string; table: ObjectName }
   /** ENABLE and DISABLE TRIGGER; no names: all. */
   | { kind: "switch_triggers"; enable: boolean; names: ObjectName[]; table: ObjectName }
   /** `base`: an alias of it; without one, a table type. */

@@ -83,9 +83,25 @@ export function alter(p: TokenReader, line: number): Statement {
       return alterSequence(p, line);
     case "TRIGGER":
       return createTrigger(p, line, start, true, true);
+    case "INDEX":
+      return alterIndex(p, line, start);
     default:
       return unsupported(p, line, start, 2);
   }
+}
+
+/** https://learn.microsoft.com/sql/t-sql/statements/alter-index-transact-sql */
+function alterIndex(p: TokenReader, line: number, start: number): Statement {
+  p.expect("INDEX");
+  const name = p.accept("ALL") ? undefined : p.identifier();
+  p.expect("ON");
+  const table = p.objectName();
+  if (p.at("DISABLE") || p.at("RESUME") || p.at("PAUSE") || p.at("ABORT"))
+    throw new UnsupportedSyntax(`ALTER INDEX … ${p.token.key}`);
+  const action = p.expectOne("REBUILD", "REORGANIZE", "SET");
+  if (action === "SET" && p.at("(")) p.skipParenthesised();
+  else p.skipStatement(start);
+  return { line, kind: "alter_index", table, ...(name === undefined ? {} : { name }) };
 }
 
 /** A statement that the tree has no node for, named by its first words. */

@@ -219,8 +219,10 @@ function dispatch(p: TokenReader, line: number): Statement {
 function truncate(p: TokenReader, line: number): Statement {
   p.expectAll("TRUNCATE", "TABLE");
   const name = p.objectName();
-  if (p.atAll("WITH", "(")) throw new UnsupportedSyntax("TRUNCATE TABLE … WITH (PARTITIONS)");
-  return { line, kind: "truncate", name };
+  if (!p.acceptAll("WITH", "(", "PARTITIONS")) return { line, kind: "truncate", name };
+  p.skipParenthesised();
+  p.expect(")");
+  return { line, kind: "truncate", name, partitions: true };
 }
 
 function print(p: TokenReader, line: number): Statement {

@@ -154,6 +154,8 @@ type FoundProcedure =
 function findProcedure(session: Session, parts: string[]): FoundProcedure | undefined {
   const name = parts[parts.length - 1]!;
   const { engine } = session;
+  const temporary = session.temporaryProcedures.get(name.toLowerCase());
+  if (temporary) return { kind: "user", procedure: temporary, database: session.currentDatabase };
   const named = parts.length >= 3 ? parts[parts.length - 3]! : "";
   const database = named === "" ? session.currentDatabase : engine.database(named);
   if (!database)

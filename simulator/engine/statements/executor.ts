@@ -31,7 +31,7 @@ import { cursorStatement } from "./cursors.ts";
 import { alterDatabase, createDatabase, useDatabase } from "./databases.ts";
 import { deleteRows } from "./delete.ts";
 import { describeOnly } from "./format-only.ts";
-import { createIndex } from "./indexes.ts";
+import { alterIndex, createIndex } from "./indexes.ts";
 import { insertRows } from "./insert.ts";
 import { killSession } from "./kill.ts";
 import { mergeRows } from "./merge.ts";
@@ -273,6 +273,8 @@ export class Executor {
         return alterSequence(this, statement);
       case "create_synonym":
         return createSynonym(this, statement);
+      case "alter_index":
+        return alterIndex(this, statement);
       case "create_trigger":
         return createTrigger(this, statement);
       case "switch_triggers":

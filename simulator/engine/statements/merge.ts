@@ -8,6 +8,7 @@ import type { Compiler } from "../expressions/compiler.ts";
 import { type Names, Scope } from "../expressions/scope.ts";
 import { FromClause, type Leaf, tableLeaf } from "../query/from.ts";
 import { open } from "../query/joins.ts";
+import { wholeNumber } from "../query/ordering.ts";
 import { findObject, findSource } from "../query/sources.ts";
 import type { Run } from "../run.ts";
 import { SqlError } from "../session.ts";
@@ -67,8 +68,9 @@ interface Branch {
 
 export async function mergeRows(executor: Executor, statement: Kind<"merge">): Promise<void> {
   const { session } = executor;
-  if (statement.top) throw unsupported("MERGE TOP");
+  if (statement.top?.percent) throw unsupported("MERGE TOP … PERCENT");
   const compiler = executor.compiler();
+  const top = statement.top ? compiler.expression(statement.top.count, new Scope(null)) : null;
   const names = statement.ctes.reduce<Names | null>((before, definition) => ({ definition, before }), null);
   const scope = new Scope(null, names);
   const from = new FromClause([statement.using], scope, compiler);
@@ -165,10 +167,13 @@ export async function mergeRows(executor: Executor, statement: Kind<"merge">): P
       after: Row | null;
       sources: (Row | null)[];
     }[] = [];
+    // Of the rows that an action is for, whichever come first.
+    const limit = top ? wholeNumber(top.evaluate(frame)) : Number.POSITIVE_INFINITY;
     const acted = new Set<Entry>();
     const matched = new Set<Entry>();
     const act = (match: MergeWhen["match"]): void => {
       const entry = target.entry(frame);
+      if (steps.length >= limit) return;
       const branch = branches.find(
         (candidate) => candidate.match === match && (candidate.test === null || candidate.test(frame) === true),
       );

@@ -48,6 +48,7 @@ export async function createModule(
   const { session, sink } = executor;
   const { database, schema, name } = placeOf(executor, statement.name);
   const kind = statement.kind.slice("create_".length) as "view" | "procedure" | "function";
+  if (name.startsWith("#")) return createTemporary(executor, statement, name);
   requireCreate(executor, `CREATE ${kind.toUpperCase()}`, database);
   const existing = findModule(database, kind, schema, name);
   if (!existing && database.findObjectId(schema, name) !== undefined) throw alreadyThere(name);
@@ -85,6 +86,26 @@ export async function createModule(
     for (const hook of database.hooks.onDdl)
       hook({ command: statement.text ?? "", objectId: common.objectId, session, transaction });
   });
+  sink.statementDone({});
+}
+
+/** A procedure that the session alone sees, in whatever database it is. */
+function createTemporary(
+  executor: Executor,
+  statement: Kind<"create_view"> | Kind<"create_procedure"> | Kind<"create_function">,
+  name: string,
+): void {
+  const { session, sink } = executor;
+  if (statement.kind !== "create_procedure") throw unsupported("temporary views and functions");
+  if (name.startsWith("##")) throw unsupported("global temporary procedures");
+  const key = name.toLowerCase();
+  if (session.temporaryProcedures.has(key) && !statement.orAlter) throw alreadyThere(name);
+  const tempdb = session.engine.database("tempdb")!;
+  checkParameters(executor, statement.parameters, session.currentDatabase);
+  const now = session.engine.now();
+  const { parameters, body } = statement;
+  const common = { objectId: -tempdb.allocateObjectId(), schema: "dbo", createDate: now, modifyDate: now };
+  session.temporaryProcedures.set(key, { ...common, name, parameters, body, msShipped: false });
   sink.statementDone({});
 }
 
@@ -227,6 +248,7 @@ function dropOne(executor: Executor, statement: Kind<"drop">, parts: string[], t
     dropSmall(executor, statement.object, database, schema, last, transaction, gone);
     return;
   }
+  if (statement.object === "procedure" && session.temporaryProcedures.delete(last.toLowerCase())) return;
   const module = findModule(database, statement.object, schema, last);
   if (!module) {
     gone();

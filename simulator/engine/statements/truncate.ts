@@ -16,6 +16,14 @@ export async function truncateTable(executor: Executor, statement: Kind<"truncat
       throw new SqlError(4708, `Could not truncate object '${parts.join(".")}' because it is not a table.`, 16, 1);
     const { table } = found;
     requireAlter(executor, table, parts, 7);
+    // No table is partitioned here.
+    if (statement.partitions)
+      throw new SqlError(
+        7729,
+        `Cannot specify partition number in the truncate table statement as the table '${table.name}' is not partitioned.`,
+        16,
+        1,
+      );
     for (const hook of database.hooks.beforeTruncate) hook(table, session);
     if (isReferenced(table))
       throw new SqlError(
