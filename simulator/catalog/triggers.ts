@@ -2,6 +2,7 @@
  * sys.triggers, sys.trigger_events and sp_settriggerorder.
  * https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-triggers-transact-sql
  */
+import { cdcTables } from "../cdc/instances.ts";
 import { toDatetime } from "../cdc/server-time.ts";
 import type { Engine, EngineContext } from "../engine/engine.ts";
 import { SqlError } from "../engine/session.ts";
@@ -9,6 +10,7 @@ import type { Trigger, TriggerEvent } from "../engine/storage.ts";
 import type { Value } from "../engine/values.ts";
 import { procedure, type RowObject, view } from "./define.ts";
 import { objectByName } from "./functions.ts";
+import { systemObjectId } from "./objects.ts";
 
 const TRIGGER = `name sysname!, object_id int!, parent_class tinyint!, parent_class_desc nvarchar(60), parent_id int!, type char(2)!,
   type_desc nvarchar(60), create_date datetime!, modify_date datetime!, is_ms_shipped bit!, is_disabled bit!,
@@ -21,6 +23,8 @@ const EVENT = `object_id int!, type int!, type_desc nvarchar(60)!, is_first bit,
 const EVENTS: Record<TriggerEvent, number> = { insert: 1, update: 2, delete: 3 };
 
 function* triggerRows({ engine, database }: EngineContext): Generator<RowObject> {
+  const changeTables = cdcTables(database)?.changeTables;
+  if (changeTables) yield ddlTriggerRow(toDatetime(engine, changeTables.createDate));
   for (const trigger of database.triggers.values())
     yield {
       name: trigger.name,
@@ -35,6 +39,21 @@ function* triggerRows({ engine, database }: EngineContext): Generator<RowObject>
       is_disabled: trigger.disabled,
       is_instead_of_trigger: trigger.insteadOf,
     };
+}
+
+/** That which enabling change data capture makes: it hands the database's DDL to it. */
+function ddlTriggerRow(created: Value): RowObject {
+  return {
+    name: "tr_MScdc_ddl_event",
+    object_id: -systemObjectId("", "tr_MScdc_ddl_event"),
+    parent_class: 0,
+    parent_class_desc: "DATABASE",
+    type: "TR",
+    type_desc: "SQL_TRIGGER",
+    create_date: created,
+    modify_date: created,
+    is_ms_shipped: true,
+  };
 }
 
 function* eventRows({ database }: EngineContext): Generator<RowObject> {

@@ -1,9 +1,7 @@
-/** sys.dm_cdc_log_scan_sessions, sys.dm_cdc_errors, sys.dm_repl_traninfo, and the trigger of sys.triggers. */
-import { type RowObject, stateView, view } from "../catalog/define.ts";
-import { systemObjectId } from "../catalog/objects.ts";
+/** sys.dm_cdc_log_scan_sessions, sys.dm_cdc_errors and sys.dm_repl_traninfo. */
+import { type RowObject, stateView } from "../catalog/define.ts";
 import type { Engine, EngineContext } from "../engine/engine.ts";
 import { CdcDatabase } from "./cdc-database.ts";
-import { cdcTables } from "./instances.ts";
 import { type ScanSession, type ScanTotals, secondsOf } from "./scan-sessions.ts";
 import { toDatetime } from "./server-time.ts";
 
@@ -25,11 +23,6 @@ const ERRORS = `session_id int!, phase_number int!, entry_time datetime!, error_
  */
 const NO_LSN = "00000000:00000000:0000\0";
 
-/** https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-triggers-transact-sql */
-const TRIGGERS = `name sysname!, object_id int!, parent_class tinyint!, parent_class_desc nvarchar(60), parent_id int!,
-  type char(2)!, type_desc nvarchar(60), create_date datetime!, modify_date datetime!, is_ms_shipped bit!, is_disabled bit!,
-  is_not_for_replication bit!, is_instead_of_trigger bit!`;
-
 /** https://learn.microsoft.com/sql/relational-databases/system-dynamic-management-views/sys-dm-repl-traninfo-transact-sql */
 const REPLICATED_TRANSACTIONS = `fp2p_pub_exists tinyint, db_ver int, comp_range_address varbinary(8), textinfo_address varbinary(8),
   fsinfo_address varbinary(8), begin_lsn nvarchar(64), commit_lsn nvarchar(64), dbid smallint, rows int, xdesid nvarchar(64),
@@ -41,30 +34,10 @@ const REPLICATED_TRANSACTIONS = `fp2p_pub_exists tinyint, db_ver int, comp_range
   is_known_cdc_tran bit, error_count int`;
 
 export function registerCdcViews(engine: Engine): void {
-  engine.registerView(view("sys", "triggers", TRIGGERS, ddlTriggers));
   // Of transactions that a scan is at: no scan is seen half-way.
   engine.registerView(stateView("DATABASE", "dm_repl_traninfo", REPLICATED_TRANSACTIONS, () => []));
   engine.registerView(stateView("DATABASE", "dm_cdc_log_scan_sessions", SESSIONS, scanSessions));
   engine.registerView(stateView("DATABASE", "dm_cdc_errors", ERRORS, scanErrors));
-}
-
-/** That which enabling a database makes, and which hands its DDL to change data capture. */
-function* ddlTriggers({ engine, database }: EngineContext): Generator<RowObject> {
-  const table = cdcTables(database)?.changeTables;
-  if (!table) return;
-  const created = toDatetime(engine, table.createDate);
-  yield {
-    name: "tr_MScdc_ddl_event",
-    object_id: -systemObjectId("", "tr_MScdc_ddl_event"),
-    parent_class: 0,
-    parent_class_desc: "DATABASE",
-    parent_id: 0,
-    type: "TR",
-    type_desc: "SQL_TRIGGER",
-    create_date: created,
-    modify_date: created,
-    is_ms_shipped: true,
-  };
 }
 
 /** "0000003600000b200003" written with colons. */

@@ -167,6 +167,24 @@ test("another case, a blank more and a decimal's like are changes only if the by
   ]);
 });
 
+test("what a trigger changes is captured with its statement; CDC's own trigger is listed beside it", async () => {
+  await tracked("id int PRIMARY KEY, v int");
+  await sql.run(
+    "CREATE TRIGGER doubling ON t AFTER INSERT AS UPDATE t SET v = t.v * 2 FROM t JOIN inserted i ON i.id = t.id",
+  );
+  await sql.run("INSERT t VALUES (1, 5)");
+  assert.deepEqual(await changes("v"), [
+    [2, 5],
+    [3, 5],
+    [4, 10],
+  ]);
+  assert.deepEqual(await sql.rows("SELECT COUNT(DISTINCT __$start_lsn) FROM cdc.t_CT"), [[1]]);
+  assert.deepEqual(await sql.rows("SELECT name, is_ms_shipped FROM sys.triggers ORDER BY name"), [
+    ["doubling", false],
+    ["tr_MScdc_ddl_event", true],
+  ]);
+});
+
 test("names with blanks, brackets, quotes and other scripts need quoting, and nothing else", async () => {
   await sql.run("CREATE SCHEMA [Ge schäft]");
   await sql.run("CREATE TABLE [Ge schäft].[o]]r'der 表] (id int PRIMARY KEY, [a]]b, c] int, [d'e] int)");
