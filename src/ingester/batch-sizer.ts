@@ -6,6 +6,8 @@ import type { MessageRun } from "../change/message-run.ts";
 
 /** Bytes a message, before any was seen. */
 const FIRST_GUESS = 1024;
+/** How full a batch is to be: one that overflows has to be called off on the server. */
+const FILL = 0.9;
 /** How much a new batch counts against all before it. */
 const WEIGHT = 0.25;
 
@@ -22,7 +24,7 @@ export class BatchSizer {
 
   /** At least one: a row larger than a batch goes alone. */
   get rows(): number {
-    return Math.min(this.#maxRows, Math.max(1, Math.floor(this.maxBytes / this.#estimate)));
+    return Math.min(this.#maxRows, Math.max(1, Math.floor((FILL * this.maxBytes) / this.#estimate)));
   }
 
   /** What a read is likely to bring at most: a full batch, or another row as large as the last batch's largest. */

@@ -29,9 +29,9 @@ test("a batch sizer finds the rows that fill a batch, and follows when rows grow
     for (let i = 0; i < 40; i++) sizer.measured(messages(10, bytes));
   };
   settle(500);
-  assert.ok(Math.abs(sizer.rows - 200) <= 1, `${sizer.rows} rows`);
+  assert.ok(Math.abs(sizer.rows - 180) <= 1, `${sizer.rows} rows: a little less than fits`);
   settle(10_000);
-  assert.equal(sizer.rows, 10);
+  assert.equal(sizer.rows, 9);
   settle(10);
   assert.equal(sizer.rows, 1000, "never above the most rows");
   settle(5_000_000);
@@ -44,7 +44,7 @@ test("a batch sizer finds the rows that fill a batch, and follows when rows grow
 test("an empty batch says nothing about sizes", () => {
   const sizer = new BatchSizer({ maxRows: 1000, maxBytes: 102_400 });
   sizer.measured(messages(0, 0));
-  assert.equal(sizer.rows, 100);
+  assert.equal(sizer.rows, 90);
 });
 
 test("a table's interval doubles no sooner than it is over, and a maximum below the base counts as the base", () => {
