@@ -3,6 +3,7 @@
 import { unsupported } from "../errors.ts";
 import { lookUp } from "../query/sources.ts";
 import { SqlError } from "../session.ts";
+import { mentions } from "../statements/alter-table.ts";
 import { type Argument, type Caller, parseName } from "../statements/calls.ts";
 import { inTransaction } from "../statements/changes.ts";
 import { Executor } from "../statements/executor.ts";
@@ -127,6 +128,18 @@ function renameColumn(table: Table, old: string, name: string, onUndo: (undo: ()
       15335,
       `Error: The new name '${name}' is already in use as a COLUMN name and would cause a duplicate that is not permitted.`,
       11,
+      1,
+    );
+  const column = table.columns[place]!;
+  // https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors
+  if (
+    table.checks.some(({ text }) => mentions(text, column)) ||
+    table.columns.some(({ computed }) => computed && mentions(computed.text, column))
+  )
+    throw new SqlError(
+      15336,
+      `Object '${table.schema}.${table.name}.${old}' cannot be renamed because the object participates in enforced dependencies.`,
+      16,
       1,
     );
   const { columns } = table;

@@ -10,9 +10,9 @@ import type { UserType } from "../storage.ts";
 import { Table } from "../table.ts";
 import type { Session } from "../user-session.ts";
 import type { Kind } from "./changes.ts";
+import { complete } from "./create-table.ts";
 import type { Executor } from "./executor.ts";
 import { makeColumn, primaryKeyColumns } from "./new-table.ts";
-import { complete } from "./tables.ts";
 
 export function declareTable({ session, activation }: Executor, statement: Kind<"declare_table">): void {
   if (declaresFirst(activation, statement.name, statement)) tableVariable(session, activation, statement);

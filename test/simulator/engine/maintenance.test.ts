@@ -46,3 +46,10 @@ test("a temporary procedure is its session's own", async () => {
   await sql.run("DROP PROCEDURE #p");
   assert.equal(await sql.error("EXEC #p 4"), 2812);
 });
+
+test("a column that a CHECK constraint or a computed column is made of keeps its name", async () => {
+  await sql.run("CREATE TABLE d (a int CHECK (a > 0), b int, c AS b * 2, e int)");
+  assert.equal(await sql.error("EXEC sp_rename 'd.a', 'x', 'COLUMN'"), 15336);
+  assert.equal(await sql.error("EXEC sp_rename 'dbo.d.b', 'x', 'COLUMN'"), 15336);
+  await sql.run("EXEC sp_rename 'd.e', 'x', 'COLUMN'; INSERT d (a, b, x) VALUES (1, 2, 3)");
+});

@@ -1,5 +1,4 @@
-/** CREATE TABLE and ALTER TABLE. */
-
+/** ALTER TABLE: https://learn.microsoft.com/sql/t-sql/statements/alter-table-transact-sql */
 import type { ColumnDefinition, TableConstraint } from "../../sql/ast.ts";
 import type { Column, Row } from "../database.ts";
 import { unsupported } from "../errors.ts";
@@ -13,88 +12,14 @@ import { isBinary, isText } from "../types/types.ts";
 import { declaredType, userTypeOf } from "../types/user-types.ts";
 import type { Value } from "../values.ts";
 import { inTransaction, type Kind } from "./changes.ts";
+import { ofColumn } from "./create-table.ts";
 import { distrust, enforce, parentsToRead, verify } from "./enforcement.ts";
 import type { Executor } from "./executor.ts";
 import { refuseDuplicates } from "./indexes.ts";
-import { addConstraint, makeColumn, makeTable, primaryKeyColumns, typeComputed } from "./new-table.ts";
+import { addConstraint, makeColumn, typeComputed } from "./new-table.ts";
 import { ownTable, tell } from "./own-table.ts";
 import { RowWriter } from "./row-writer.ts";
 import { switchTriggers } from "./triggers.ts";
-
-export async function createTable(executor: Executor, statement: Kind<"create_table">): Promise<void> {
-  const { session, sink } = executor;
-  await inTransaction(executor, async (transaction) => {
-    const columns = columnsOf(
-      executor,
-      statement.name.parts[statement.name.parts.length - 1]!,
-      statement.columns,
-      statement.constraints,
-    );
-    const table = makeTable(executor, statement.name, columns, transaction);
-    complete(executor, table, statement.columns, statement.constraints);
-    if (!table.temporary) tell(executor, table, `CREATE TABLE ${table.qualifiedName}`, transaction);
-  });
-  session.rowCount = 0;
-  sink.statementDone({});
-}
-
-function columnsOf(
-  executor: Executor,
-  table: string,
-  definitions: ColumnDefinition[],
-  constraints: TableConstraint[],
-): Column[] {
-  const keys = primaryKeyColumns(definitions, constraints);
-  const columns = definitions.map((definition, i) =>
-    makeColumn(definition, i + 1, keys.has(definition.name.toLowerCase()), table, executor.session),
-  );
-  const names = new Set<string>();
-  for (const { name } of columns) {
-    if (names.has(name.toLowerCase()))
-      throw new SqlError(
-        2705,
-        `Column names in each table must be unique. Column name '${name}' in table '${table}' is specified more than once.`,
-        16,
-        3,
-      );
-    names.add(name.toLowerCase());
-  }
-  if (columns.filter((column) => column.identity).length > 1)
-    throw new SqlError(
-      2744,
-      `Multiple identity columns specified for table '${table}'. Only one identity column per table is allowed.`,
-      16,
-      2,
-    );
-  return columns;
-}
-
-/** Constraints of the columns and of the table; a statement's own clustered key goes first. */
-export function complete(
-  executor: Pick<Executor, "session">,
-  table: Table,
-  definitions: ColumnDefinition[],
-  constraints: TableConstraint[],
-): void {
-  typeComputed(table, executor.session);
-  const all = [
-    ...definitions.flatMap(({ name, constraints: own }) => own.map((constraint) => ofColumn(constraint, name))),
-    ...constraints,
-  ];
-  const clusteredFirst = (constraint: TableConstraint) =>
-    "clustered" in constraint && constraint.clustered === true ? 0 : 1;
-  all.sort((a, b) => clusteredFirst(a) - clusteredFirst(b));
-  for (const constraint of all) addConstraint(table, constraint, executor.session);
-}
-
-/** A constraint written behind a column is about that column. */
-function ofColumn(constraint: TableConstraint, column: string): TableConstraint {
-  if ((constraint.kind === "primary_key" || constraint.kind === "unique") && constraint.columns.length === 0)
-    return { ...constraint, columns: [{ name: column, descending: false }] };
-  if (constraint.kind === "foreign_key" && constraint.columns.length === 0) return { ...constraint, columns: [column] };
-  return constraint;
-}
-
 export async function alterTable(executor: Executor, statement: Kind<"alter_table">): Promise<void> {
   const { session, sink } = executor;
   const { action } = statement;
@@ -315,20 +240,25 @@ function drop(
   return [{ kind: "drop", columns: dropped }];
 }
 
+/** Whether an expression's text has the column's name in it. */
+export function mentions(text: string, { name }: Column): boolean {
+  return new RegExp(`(^|[^\\w@#$])\\[?${name.replace(/[^\w]/g, "\\$&")}\\]?($|[^\\w@#$])`, "i").test(text);
+}
+
 function refuseDependents(table: Table, place: number): void {
   const column = table.columns[place]!;
-  const mentions = (text: string) =>
-    new RegExp(`(^|[^\\w@#$])\\[?${column.name.replace(/[^\w]/g, "\\$&")}\\]?($|[^\\w@#$])`, "i").test(text);
   const index = table.indexes.find(
     ({ columns, include, filter }) =>
-      columns.some((key) => key.column === place) || include.includes(place) || (filter && mentions(filter.text)),
+      columns.some((key) => key.column === place) ||
+      include.includes(place) ||
+      (filter && mentions(filter.text, column)),
   );
-  const check = table.checks.find(({ text }) => mentions(text));
+  const check = table.checks.find(({ text }) => mentions(text, column));
   const dependent =
     index?.name ??
     column.default?.name ??
     check?.name ??
-    table.columns.find((other) => other.computed && mentions(other.computed.text))?.name;
+    table.columns.find((other) => other.computed && mentions(other.computed.text, column))?.name;
   if (dependent === undefined) return;
   throw new SqlError(
     5074,
