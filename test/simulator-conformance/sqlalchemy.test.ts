@@ -1,4 +1,4 @@
-/** SQLAlchemy with Microsoft's ODBC driver: https://docs.sqlalchemy.org/en/21/dialects/mssql.html */
+/** SQLAlchemy with pymssql: https://docs.sqlalchemy.org/en/21/dialects/mssql.html#module-sqlalchemy.dialects.mssql.pymssql */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { join } from "node:path";
@@ -54,7 +54,7 @@ const OBJECTS = {
   levels: ["READ UNCOMMITTED", "REPEATABLE READ", "SNAPSHOT", "SERIALIZABLE", "READ COMMITTED"],
 };
 
-const lacking = python.missingOdbc();
+const lacking = python.missing();
 if (lacking) skipped("SQLAlchemy", lacking);
 else
   test("SQLAlchemy makes tables, reads them back from the catalogue, and works with rows as objects", async (t) => {
@@ -63,7 +63,7 @@ else
     const { host, port, password } = simulator;
     const target = JSON.stringify({ host, port, user: "sa", password, database: "TestDB" });
     const program = join(clients, "python", "sqlalchemy_story.py");
-    const { stdout } = await promisify(execFile)(python.interpreter, [program, python.odbcDriver()!, target]);
+    const { stdout } = await promisify(execFile)(python.interpreter, [program, target]);
     const { catalogue, objects } = JSON.parse(stdout) as { catalogue: unknown; objects: unknown };
     assert.deepEqual(catalogue, CATALOGUE);
     assert.deepEqual(objects, OBJECTS);

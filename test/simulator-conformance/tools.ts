@@ -3,7 +3,7 @@
  * tests run: `npm run conformance:install` does that, as CI does.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, globSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { MissingTool } from "./suite.ts";
@@ -117,29 +117,11 @@ export const debezium = {
 const venv = join(cache, "python");
 const venvPython = process.platform === "win32" ? join(venv, "Scripts", "python.exe") : join(venv, "bin", "python");
 
-const ODBC_FLAVOUR = `linux/debian_ubuntu/${process.arch === "arm64" ? "arm64" : "x86_64"}/lib/libmsodbcsql-*`;
-
-/** python-tds, pyodbc with Microsoft's ODBC driver, and SQLAlchemy, in a virtual environment. */
+/** python-tds, and SQLAlchemy with pymssql, in a virtual environment. */
 export const python = {
   interpreter: venvPython,
   missing: () =>
     missing("python-tds", [existsSync(venvPython), "python-tds", `install Python 3 with venv, then run ${INSTALL}`]),
-  /** Microsoft's ODBC driver, as the package mssql-python-odbc has it for Debian and its kin. */
-  odbcDriver: () => globSync(join(venv, "lib/python*/site-packages/mssql_python_odbc/libs", ODBC_FLAVOUR))[0],
-  missingOdbc: () => {
-    const driver = python.odbcDriver();
-    // Loading it shows whether what it is linked with is there.
-    const load = ["-c", "import ctypes, sys, pyodbc; ctypes.CDLL(sys.argv[1])", driver ?? ""];
-    return missing(
-      "msodbcsql",
-      [driver !== undefined, "ODBC Driver 18", `on Debian or Ubuntu install Python 3 with venv, then run ${INSTALL}`],
-      [
-        driver !== undefined && spawnSync(venvPython, load).status === 0,
-        "libraries that ODBC Driver 18 needs",
-        "install them (Debian and Ubuntu: apt-get install libodbc2 libltdl7 libgssapi-krb5-2)",
-      ],
-    );
-  },
   install: () => {
     const system = firstOnPath("python3", "python");
     if (!system) throw new Error("python-tds: no Python; install Python 3 with venv");

@@ -1,15 +1,15 @@
 """A program as SQLAlchemy's users write them: tables made, read back from the catalogue, and used by its ORM.
 
-Arguments: the ODBC driver's library and the target as JSON. Prints what it saw as one line of JSON.
+Argument: the target as JSON. Prints what it saw as one line of JSON.
 """
 
 import datetime
 import decimal
 import json
 import sys
-from urllib.parse import quote_plus
 
 from sqlalchemy import (
+    URL,
     CheckConstraint, Column, Computed, Date, DateTime, ForeignKey, Identity, Index, Integer, LargeBinary, MetaData, Numeric,
     PrimaryKeyConstraint, Sequence, String, Table, Unicode, Uuid, create_engine, func, insert, inspect, select, text,
 )
@@ -141,11 +141,9 @@ def objects(engine):
 
 
 def main():
-    driver, target = sys.argv[1], json.loads(sys.argv[2])
-    connect = f"Driver={driver};Server={target['host']},{target['port']};Database={target['database']};UID={target['user']};" + (
-        f"PWD={{{target['password']}}};Encrypt=yes;TrustServerCertificate=yes"
-    )
-    engine = create_engine("mssql+pyodbc:///?odbc_connect=" + quote_plus(connect))
+    target = json.loads(sys.argv[1])
+    names = {"username": target["user"], "password": target["password"], "host": target["host"]}
+    engine = create_engine(URL.create("mssql+pymssql", **names, port=target["port"], database=target["database"]))
     told = {"catalogue": catalogue(engine), "objects": objects(engine)}
     engine.dispose()
     print(json.dumps(told))
