@@ -1,43 +1,7 @@
-import { baseOf, type Client } from "./client.ts";
-import { Program } from "./clients/program.ts";
+import { goMssqldb } from "./clients/go-mssqldb.ts";
 import { conformance } from "./suite.ts";
 import { go } from "./tools.ts";
 
-/** https://github.com/microsoft/go-mssqldb */
-function client(): Client {
-  go.build();
-  const program = new Program(go.program, []);
-  return {
-    name: "go-mssqldb",
-    encryptions: ["none", "login", "all", "strict"],
-    abilities: [
-      "parameters",
-      "prepared",
-      "calls",
-      "cancel",
-      "cancel rows",
-      "transactions",
-      "messages",
-      "several errors",
-      "bulk",
-      "bulk options",
-      "tables",
-    ],
-    // A column's scale is not told for times: fractions come without their trailing zeros.
-    shows: new Map(["time", "datetime", "datetime2", "datetimeoffset"].map((type) => [type, withoutTrailingZeros])),
-    // The base type of a sql_variant's value is not told: two come as bytes, a date as a time.
-    cannotReadInVariant: ["date", "decimal", "uniqueidentifier"],
-    // Its bulk copy takes TDS 8.0 for a version before 7.2, whose user types have two bytes.
-    plays: ({ steps }, encryption) => encryption !== "strict" || steps.every((step) => step.do !== "bulk"),
-    // Its VarChar sends the bytes of UTF-8, whatever the collation.
-    sends: (type, text) => !["char", "varchar", "text"].includes(baseOf(type)) || /^[ -~]*$/.test(text),
-    play: (scenario, target) => program.play(scenario, target),
-    close: () => program.close(),
-  };
-}
-
-function withoutTrailingZeros(text: string): string {
-  return text.replace(/(\.\d*?)0+(?=$|[+-])/, "$1").replace(/\.(?=$|[+-])/, "");
-}
-
-conformance("go-mssqldb", go.missing() ?? client());
+const missing = go.missing();
+if (!missing) go.build();
+conformance("go-mssqldb", missing ?? goMssqldb());
