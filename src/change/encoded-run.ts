@@ -50,7 +50,7 @@ export class EncodedRun implements MessageRun {
   readonly #bytes: Buffer;
   readonly #extra: Readonly<Record<string, string>>;
   readonly #overhead: number;
-  readonly #release: () => void;
+  #release: () => void;
 
   constructor(rows: EncodedRows, labels: RowLabels, release: () => void = () => {}) {
     this.#rows = rows;
@@ -124,7 +124,10 @@ export class EncodedRun implements MessageRun {
   }
 
   release(): void {
-    this.#release();
+    const release = this.#release;
+    // Given back twice, the buffer would be two readers' at once.
+    this.#release = () => {};
+    release();
   }
 
   /** Without a copy where it is a batch of all. */
