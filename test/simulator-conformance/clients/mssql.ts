@@ -164,9 +164,11 @@ function observe(request: sql.Request, start: () => unknown): Promise<Seen> {
     columns = described;
     seen.sets.push({ columns: described.map(({ name }) => name), rows: [] });
   });
-  request.on("row", (cells: unknown[]) =>
-    seen.sets.at(-1)!.rows.push(cells.map((cell, i) => shown(cell, columns[i]!))),
-  );
+  // The text of FOR JSON and FOR XML comes as the member of an object.
+  request.on("row", (row: unknown[] | Record<string, unknown>) => {
+    const cells = Array.isArray(row) ? row : Object.values(row);
+    seen.sets.at(-1)!.rows.push(cells.map((cell, i) => shown(cell, columns[i]!)));
+  });
   request.on("rowsaffected", (rows: number) => {
     seen.affected = rows;
   });
