@@ -231,13 +231,15 @@ export class SqlServerChangeReader implements ChangeReader {
       instance: plan.instance.name,
       zone: reading.zone,
     });
+    const doing = `reading the changes of ${fullName(this.table)}`;
     const { sets, stopped } = await connection.query(sql, parameters, signal, {
-      doing: `reading the changes of ${fullName(this.table)}`,
+      doing,
       stream: { set: CHANGES, rows },
     });
+    checkShape(sets, stopped ? CHANGES : AFTERWARDS + 1, doing);
     const [lowAfter, columns] = stopped
       ? await this.#afterwards(reading, plan.instance, connection, signal)
-      : [sets[3]!, sets[4]!];
+      : [sets[AFTERWARDS]!, sets[AFTERWARDS + 1]!];
     const { last } = rows;
     const [maximum, bound, low, boundTime, , updateability] = sets[0]!.rows[0]!;
     return {
@@ -267,6 +269,7 @@ export class SqlServerChangeReader implements ChangeReader {
     const doing = `asking for the low watermark of ${fullName(this.table)}`;
     const parameters = [{ name: "instance", type: "nvarchar" as const, value: instance.name }];
     const { sets } = await connection.query(query.afterwards, parameters, signal, { doing });
+    if (sets.length !== 2 || sets[0]!.rows.length !== 1) throw misshapen(doing);
     return [sets[0]!, sets[1]!];
   }
 
@@ -341,8 +344,20 @@ interface Answer {
 
 /** The result set of the changes. */
 const CHANGES = 2;
+/** The low watermark once more, and behind it the types of the columns. */
+const AFTERWARDS = 3;
 /** Column of the first result set. */
 const CLOCK_OFFSET = 4;
+
+/** Nobody but a broken network or a server of another kind answers otherwise. */
+function checkShape(sets: readonly ResultSet[], last: number, doing: string): void {
+  const ofOneRow = last < AFTERWARDS ? [0] : [0, AFTERWARDS];
+  if (sets.length <= last || ofOneRow.some((index) => sets[index]!.rows.length !== 1)) throw misshapen(doing);
+}
+
+function misshapen(doing: string): SourceError {
+  return new SourceError("unavailable", `While ${doing}: the server's answer lacks what was asked for.`);
+}
 
 /** Zero means as little as NULL. */
 function watermark(value: unknown): Lsn | null {
