@@ -2,7 +2,7 @@
  * Breaks responses at random and holds what the reader makes of them against the reference: an error that says where, or the
  * identical result. As a program it goes on until it is stopped or finds a difference:
  *
- *     node test/sources/sqlserver/wire/fuzz.ts [seed] [corruptions]
+ *     npm run fuzz -- [seed] [corruptions]
  */
 import { MalformedResponse } from "../../../../src/sources/sqlserver/wire/malformed.ts";
 import { difference, Reader, type Reading, referenceReading } from "../rows/change-table.ts";

@@ -1,6 +1,6 @@
 /**
  * Stands between a client and a simulator: logins and everything else are the simulator's, but the next requests by RPC are
- * answered with bytes that a test has made. Without encryption.
+ * answered with bytes that a test has made, and what the simulator sends can be changed. Without encryption.
  */
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
@@ -26,6 +26,8 @@ export class ScriptedServer {
   readonly #answers: ScriptedAnswer[] = [];
   /** Requests that were called off. */
   attentions = 0;
+  /** What becomes of each chunk that the simulator sends; null: it is handed on as it is. */
+  change: ((chunk: Buffer) => Buffer) | null = null;
 
   private constructor(server: Server, target: SqlServerTarget) {
     this.#server = server;
@@ -68,7 +70,7 @@ export class ScriptedServer {
       this.#sockets.add(socket);
       socket.on("error", close).on("close", close);
     }
-    upstream.pipe(client);
+    upstream.on("data", (chunk: Buffer) => client.write(this.change?.(chunk) ?? chunk));
     let received = Buffer.alloc(0);
     client.on("data", (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
