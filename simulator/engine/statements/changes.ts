@@ -47,7 +47,7 @@ export async function inTransaction<T>(
   separate = false,
 ): Promise<T> {
   const { session, sink } = executor;
-  if (!session.currentTransaction && session.options.implicitTransactions && !separate) session.begin("", sink);
+  if (!session.currentTransaction && session.options.implicitTransactions) session.begin("", sink);
   const open = separate ? null : session.currentTransaction;
   if (open?.doomed)
     throw new SqlError(

@@ -39,7 +39,7 @@ import { killSession } from "./kill.ts";
 import { mergeRows } from "./merge.ts";
 import { createModule, createSchema, dropObjects } from "./modules.ts";
 import { setOption } from "./options.ts";
-import { runQuery } from "./queries.ts";
+import { beginImplicitly, runQuery } from "./queries.ts";
 import { printText, raised, raiseError, throwError, thrown } from "./raising.ts";
 import { securityStatement } from "./security.ts";
 import { alterSequence, createSequence, createSynonym } from "./sequences.ts";
@@ -350,12 +350,14 @@ export class Executor {
   }
 
   async value(expr: Expr, type?: SqlType): Promise<Value> {
+    beginImplicitly(this, expr);
     const compiled = this.compiler().expression(expr, new Scope(null));
     const wanted = type ? cast(compiled, type) : compiled;
     return this.evaluating((run) => wanted.evaluate(newFrame(0, null, run)));
   }
 
   async #test(cond: Cond): Promise<boolean> {
+    beginImplicitly(this, cond);
     const test = this.compiler().condition(cond, new Scope(null));
     return this.evaluating((run) => test(newFrame(0, null, run)) === true);
   }

@@ -48,14 +48,25 @@ export async function runQuery(executor: Executor, query: Query): Promise<void> 
     });
     return;
   }
-  if (
-    session.options.implicitTransactions &&
-    !session.currentTransaction &&
-    query.body.kind === "select" &&
-    query.body.from.length > 0
-  )
-    session.begin("", sink);
+  beginImplicitly(executor, query);
   await work(session.currentTransaction);
+}
+
+/**
+ * Under SET IMPLICIT_TRANSACTIONS ON what reads from a table begins a transaction, also within IF, WHILE and SET.
+ * https://learn.microsoft.com/sql/t-sql/statements/set-implicit-transactions-transact-sql
+ */
+export function beginImplicitly({ session, sink }: Executor, tree: object): void {
+  if (session.options.implicitTransactions && !session.currentTransaction && reads(tree)) session.begin("", sink);
+}
+
+/** Whether there is a FROM in a tree. */
+function reads(tree: unknown): boolean {
+  if (Array.isArray(tree)) return tree.some(reads);
+  if (typeof tree !== "object" || tree === null) return false;
+  return Object.entries(tree).some(
+    ([name, part]) => (name === "from" && Array.isArray(part) && part.length > 0) || reads(part),
+  );
 }
 
 /**

@@ -9,6 +9,7 @@ import type { SqlType, Value } from "../values.ts";
 import type { Kind } from "./changes.ts";
 import { findCursor } from "./cursors.ts";
 import type { Executor } from "./executor.ts";
+import { beginImplicitly } from "./queries.ts";
 import { declaresFirst, declareTable, declareTyped } from "./table-variables.ts";
 
 export function declareVariables(executor: Executor, statement: Kind<"declare">): void {
@@ -65,6 +66,7 @@ export function passOver(executor: Executor, statements: readonly Statement[]): 
 
 function assigned(executor: Executor, expr: Expr, type: SqlType): Value {
   const { dateFormat } = executor.session.options;
+  beginImplicitly(executor, expr);
   const compiled = cast(executor.compiler().expression(expr, new Scope(null)), type, dateFormat);
   return executor.evaluating((run) => compiled.evaluate(newFrame(0, null, run)));
 }
@@ -79,6 +81,7 @@ export function assignVariable(executor: Executor, statement: Kind<"set_variable
   const variable = executor.activation.variable(statement.name);
   if (statement.op === "=") variable.value = assigned(executor, statement.value, variable.type);
   else {
+    beginImplicitly(executor, statement.value);
     const value = executor.compiler().expression(statement.value, new Scope(null));
     const apply = assignOperator(statement.op.slice(0, -1) as "+", variable.type, value);
     variable.value = executor.evaluating((run) => apply(variable.value, newFrame(0, null, run)));

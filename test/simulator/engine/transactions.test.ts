@@ -233,6 +233,25 @@ describe("transactions", () => {
   });
 });
 
+// https://learn.microsoft.com/sql/t-sql/statements/set-implicit-transactions-transact-sql
+test("under IMPLICIT_TRANSACTIONS whatever reads or writes tables begins a transaction, nothing else does", async () => {
+  await a.run("SET IMPLICIT_TRANSACTIONS ON");
+  const count = async (sql: string) => {
+    const { sets } = await a.run(`${sql}; SELECT @@TRANCOUNT; IF @@TRANCOUNT > 0 ROLLBACK`);
+    return sets.at(-1)!.rows[0]![0];
+  };
+  for (const sql of [
+    "SELECT v FROM t",
+    "IF EXISTS (SELECT 1 FROM t) PRINT 'x'",
+    "DECLARE @n int = (SELECT COUNT(*) FROM t)",
+    "DECLARE @t TABLE (a int); INSERT @t VALUES (1)",
+    "UPDATE t SET v = 1 WHERE id = 0",
+    "CREATE TABLE made (a int)",
+  ])
+    assert.equal(await count(sql), 1, sql);
+  for (const sql of ["DECLARE @n int = 1; IF @n = 1 PRINT 'x'", "SELECT 1"]) assert.equal(await count(sql), 0, sql);
+});
+
 // https://learn.microsoft.com/sql/t-sql/language-elements/rollback-transaction-transact-sql
 test("rolling back to a savepoint lets go of the locks taken since, and only of those", async () => {
   await a.run("BEGIN TRAN; UPDATE t SET v = 11 WHERE id = 1; SAVE TRAN s; UPDATE t SET v = 22 WHERE id = 2");
