@@ -144,20 +144,14 @@ async function scripted(times = {}): Promise<Scripted> {
 async function ask(
   { connection }: Scripted,
   plan: Plan,
-  maxRows = 1e9,
+  { maxRows = 1e9, signal = never } = {},
 ): Promise<{ bodies: string[]; stopped: boolean }> {
-  const rows = new Reader(plan).rows(new BufferPool({ kept: 2, largest: 1 << 20 }), { maxRows, maxBytes: 1e12 });
-  const { stopped } = await connection.query("SELECT 1", [], never, {
-    doing: "asking",
-    stream: { set: STREAMED, rows },
-  });
-  return {
-    bodies: rows
-      .run()
-      .messages()
-      .map(({ body }) => body.toString()),
-    stopped,
-  };
+  const pool = new BufferPool({ kept: 2, largest: 1 << 20 });
+  const rows = new Reader(plan).rows(pool, { maxRows, maxBytes: 1e12 });
+  const stream = { set: STREAMED, rows };
+  const { stopped } = await connection.query("SELECT 1", [], signal, { doing: "asking", stream });
+  const bodies = rows.run().messages();
+  return { bodies: bodies.map(({ body }) => body.toString()), stopped };
 }
 
 /** The connection answers ordinary requests, and is the same as before. */
@@ -259,11 +253,26 @@ test("a read that has enough calls the rest off, whatever of it was already on i
     ["the server ends with a DONE of its own", cutOff, acknowledged],
   ] as const) {
     it.server.answer({ bytes, onAttention, every: 300 });
-    const { bodies } = await ask(it, plan, 3);
+    const { bodies } = await ask(it, plan, { maxRows: 3 });
     assert.deepEqual(bodies, expected.slice(0, 3), name);
     await isUsable(it, session);
   }
   assert.ok(it.server.attentions >= 2);
+});
+
+test("a read that is aborted in the middle of its rows ends with the reason, and the next one is right", async () => {
+  await using it = await scripted();
+  const half = tokens.subarray(0, tokens.length >> 1);
+  const rest = tds.packets(tokens.subarray(half.length));
+  const onAttention = Buffer.concat([rest, tds.packets(tds.done(tds.ATTENTION))]);
+  it.server.answer({ bytes: unfinished(half), onAttention });
+  const controller = new AbortController();
+  const reading = ask(it, plan, { signal: controller.signal });
+  setTimeout(() => controller.abort(new Error("enough of it")), 50);
+  await assert.rejects(reading, /^Error: enough of it$/);
+  assert.equal(it.server.attentions, 1);
+  it.server.answer({ bytes: tds.packets(tokens) });
+  assert.deepEqual((await ask(it, plan)).bodies, expected);
 });
 
 /** Packets of a message that is to go on. */
