@@ -14,6 +14,7 @@ import { registerSequenceViews } from "./sequences.ts";
 import { registerServerProcedures } from "./server-procedures.ts";
 import { registerServerViews } from "./server-views.ts";
 import { registerTriggers } from "./triggers.ts";
+import { registerUndeclaredParameters } from "./undeclared-parameters.ts";
 
 export function installCatalog(engine: Engine): void {
   registerObjectViews(engine);
@@ -29,5 +30,6 @@ export function installCatalog(engine: Engine): void {
   registerExtendedProperties(engine);
   registerMetadataFunctions(engine);
   registerDriverProcedures(engine);
+  registerUndeclaredParameters(engine);
   registerServerProcedures(engine);
 }

@@ -15,6 +15,7 @@ export function compare(scenario: Scenario, played: Played, client: Client): voi
     if (step.do === "prepared") {
       return step.runs.map((run, turn) => ({ expect: run.expect, place: `${place}, run ${turn + 1}: ${step.sql}` }));
     }
+    if (step.do === "describe") return [{ expect: step.expect, place: `${place}: the parameters of ${step.sql}` }];
     if (step.do === "batch") return [{ expect: step.expect ?? {}, place: `${place}: ${step.sql}` }];
     if (step.do === "call") return [{ expect: step.expect, place: `${place}: ${step.procedure}` }];
     if (step.do === "bulk") return [{ expect: step.expect, place: `${place}: bulk copy into ${step.table}` }];

@@ -28,6 +28,7 @@ export interface Scenario {
  * - several errors: tells every error of a batch and the results between them
  * - bulk: bulk copy; "bulk options" with the options of INSERT BULK
  * - tables: table-valued parameters
+ * - describe: the types of a statement's parameters, before it runs
  * - server cursors: results that scroll and can be changed, by cursors of the server
  */
 export type Ability =
@@ -42,6 +43,7 @@ export type Ability =
   | "bulk"
   | "bulk options"
   | "tables"
+  | "describe"
   | "server cursors";
 
 export type Step =
@@ -53,6 +55,8 @@ export type Step =
   | { do: "cancel"; sql: string }
   | { do: "prepared"; sql: string; runs: { parameters: Parameter[]; expect: Expected }[] }
   | ({ do: "bulk"; table: string; options?: BulkOption[]; expect: Expected } & Rows)
+  /** Of each parameter its type's name, precision and scale, as one set. */
+  | { do: "describe"; sql: string; expect: Expected }
   /** After each move the row that it leads to, or [null] where there is none. Its `expect` has one set of them. */
   | { do: "scroll"; sql: string; cursor: "static" | "keyset" | "dynamic"; moves: Move[]; expect: Expected }
   | { do: "call"; procedure: string; arguments: Argument[]; expect: Expected };

@@ -1,5 +1,5 @@
 /** What expressions and conditions become: closures with a static type, evaluated against a frame of current rows. */
-import type { Row } from "../database.ts";
+import type { Column, Row } from "../database.ts";
 import type { Run } from "../run.ts";
 import type { Entry } from "../table.ts";
 import type { SqlType, Value } from "../values.ts";
@@ -35,6 +35,8 @@ export interface Compiled {
   constant?: boolean;
   /** The literal behind it, where there is one. */
   literal?: Value;
+  /** Of a parameter without a type: is told the column that takes its value. */
+  storedIn?(column: Column): void;
   /** An int literal's digits count for decimal arithmetic. */
   literalDigits?: number;
 }

@@ -1,5 +1,5 @@
 /** Turns expressions of the syntax tree into closures: names are looked up, types decided and conversions chosen here, once. */
-import type { Expr } from "../../sql/ast.ts";
+import type { Cond, Expr } from "../../sql/ast.ts";
 import { findCollation } from "../collations.ts";
 import { invalidColumn } from "../errors.ts";
 import { globalVariable } from "../functions/globals.ts";
@@ -27,6 +27,12 @@ import { comparison, compileCondition } from "./conditions.ts";
 import { nextValue } from "./next-value.ts";
 import type { Scope } from "./scope.ts";
 
+/** Follows a compilation. What is compiled becomes what `expression` gives back. */
+export interface CompileObserver {
+  expression(expr: Expr, scope: Scope, compiler: Compiler, compile: () => Compiled): Compiled;
+  condition<T>(cond: Cond, compiler: Compiler, compile: () => T): T;
+}
+
 export class Compiler {
   readonly session: Session;
   readonly activation: Activation;
@@ -42,6 +48,7 @@ export class Compiler {
   namespaces: [prefix: string, uri: string][] = [];
   /** Compiles a column's DEFAULT. */
   forDefault = false;
+  observer: CompileObserver | null = null;
   /** OPTION (…), as written. */
   readonly options: string[] = [];
   /** 20 views that refer to each other in a circle, say. */
@@ -94,6 +101,12 @@ export class Compiler {
   }
 
   expression(expr: Expr, scope: Scope): Compiled {
+    return this.observer
+      ? this.observer.expression(expr, scope, this, () => this.#expression(expr, scope))
+      : this.#expression(expr, scope);
+  }
+
+  #expression(expr: Expr, scope: Scope): Compiled {
     const grouped = this.#groupedValue(expr, scope);
     if (grouped) return grouped;
     switch (expr.kind) {
@@ -159,8 +172,13 @@ export class Compiler {
     return expr.kind === "column" ? this.#column(expr.parts, scope, true) : this.expression(expr, scope);
   }
 
-  condition(cond: Parameters<typeof compileCondition>[0], scope: Scope): Condition {
-    return compileCondition(cond, scope, this);
+  condition(cond: Cond, scope: Scope): Condition {
+    return this.observed(cond, () => compileCondition(cond, scope, this));
+  }
+
+  /** For those that compile a condition themselves. */
+  observed<T>(cond: Cond, compile: () => T): T {
+    return this.observer ? this.observer.condition(cond, this, compile) : compile();
   }
 
   // ---------------------------------------------------------------- kinds
@@ -362,7 +380,7 @@ export class Compiler {
     const branches = expr.whens.map(({ when, then }) => ({
       when: operand
         ? comparison("=", operand, this.expression(when as Expr, scope))
-        : this.condition(when as Parameters<typeof compileCondition>[0], scope),
+        : this.condition(when as Cond, scope),
       value: this.expression(then, scope),
     }));
     const otherwise = expr.else ? this.expression(expr.else, scope) : undefined;

@@ -18,6 +18,7 @@ export interface SourceColumn {
   identity?: boolean;
   computed?: boolean;
   rowGuid?: boolean;
+  userType?: Column["userType"];
   /** The node itself, from nodes(): only xml methods can use it. */
   xmlNode?: true;
   /** The text is JSON, which FOR JSON takes as it is. */
@@ -125,6 +126,12 @@ export class Scope {
     throw invalidColumn(parts[0]!);
   }
 
+  /** The alias type of a column. */
+  userTypeOf(parts: string[]): Column["userType"] {
+    const { source, column } = this.resolve(parts);
+    return source.columns[column]!.userType;
+  }
+
   /** Whether the name means anything here. */
   knows(parts: string[]): boolean {
     for (let scope: Scope | null = this; scope; scope = scope.outer) if (scope.#find(parts)) return true;
@@ -182,5 +189,6 @@ export function sourceColumn(column: Column): SourceColumn {
     ...(column.identity ? { identity: true } : {}),
     ...(column.rowGuid ? { rowGuid: true } : {}),
     ...(column.computed ? { computed: true } : {}),
+    ...(column.userType ? { userType: column.userType } : {}),
   };
 }

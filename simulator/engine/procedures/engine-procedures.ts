@@ -38,14 +38,12 @@ export const engineProcedures: ReadonlyMap<string, EngineProcedure> = new Map<st
   ["sp_cursoroption", cursorOption],
   ["sp_cursorclose", closeCursor],
   ["sp_describe_first_result_set", describeFirstResultSet],
-  ...["sp_describe_undeclared_parameters", "sp_describe_parameter_encryption"].map(
-    (name): [string, EngineProcedure] => [
-      name,
-      async () => {
-        throw unsupported(name);
-      },
-    ],
-  ),
+  [
+    "sp_describe_parameter_encryption",
+    async () => {
+      throw unsupported("sp_describe_parameter_encryption");
+    },
+  ],
   ["sp_getapplock", applicationLock],
   ["sp_releaseapplock", releaseApplicationLock],
   ["sp_addrolemember", addRoleMember],

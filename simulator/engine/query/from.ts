@@ -164,7 +164,7 @@ export class FromClause {
       return;
     }
     if (condition.kind === "compare") {
-      into.push(this.#comparison(condition));
+      into.push(this.#compiler.observed(condition, () => this.#comparison(condition)));
       return;
     }
     const { result, slots, outer } = this.#watch(() => this.#compiler.condition(condition, this.#scope));

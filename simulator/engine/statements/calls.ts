@@ -151,7 +151,7 @@ type FoundProcedure =
   | { kind: "user"; procedure: Procedure; database: Database }
   | { kind: "system"; procedure: SystemProcedure<EngineContext>; database: Database };
 
-function findProcedure(session: Session, parts: string[]): FoundProcedure | undefined {
+export function findProcedure(session: Session, parts: string[]): FoundProcedure | undefined {
   const name = parts[parts.length - 1]!;
   const { engine } = session;
   const temporary = session.temporaryProcedures.get(name.toLowerCase());

@@ -17,7 +17,7 @@ import type { Cond, Expr, Statement } from "../../sql/ast.ts";
 import { unsupported } from "../errors.ts";
 import { cast } from "../expressions/arithmetic.ts";
 import { newFrame } from "../expressions/compiled.ts";
-import { Compiler } from "../expressions/compiler.ts";
+import { type CompileObserver, Compiler } from "../expressions/compiler.ts";
 import { Scope } from "../expressions/scope.ts";
 import { type Activation, Run } from "../run.ts";
 import { FATAL_SEVERITY, messageOf, type ResultSink, SqlError } from "../session.ts";
@@ -81,6 +81,7 @@ export class Executor {
   readonly activation: Activation;
   readonly sink: ResultSink;
   readonly signal: AbortSignal;
+  observer: CompileObserver | null = null;
 
   constructor(session: Session, activation: Activation, sink: ResultSink, signal: AbortSignal) {
     this.session = session;
@@ -335,7 +336,9 @@ export class Executor {
   // ---------------------------------------------------------------- expressions without rows
 
   compiler(): Compiler {
-    return new Compiler(this.session, this.activation);
+    const compiler = new Compiler(this.session, this.activation);
+    compiler.observer = this.observer;
+    return compiler;
   }
 
   /** Runs what evaluates expressions: with a snapshot for the subqueries that they may have. */

@@ -67,6 +67,11 @@ interface Branch {
 }
 
 export async function mergeRows(executor: Executor, statement: Kind<"merge">): Promise<void> {
+  await prepareMerge(executor, statement)();
+}
+
+/** Compiles it, and gives what runs it. */
+export function prepareMerge(executor: Executor, statement: Kind<"merge">): () => Promise<void> {
   const { session } = executor;
   if (statement.top?.percent) throw unsupported("MERGE TOP … PERCENT");
   const compiler = executor.compiler();
@@ -240,7 +245,9 @@ export async function mergeRows(executor: Executor, statement: Kind<"merge">): P
   const assigned = (writtenColumns(statement.whens.filter(({ action }) => action.kind === "update")) ?? []).map(
     (name) => target.columnIndex(name),
   );
-  const result = await change(executor, table, compiler.locks, work, { events, updated: new Set(assigned), output });
-  if (output) await output.send();
-  finish(executor, result.count, "merge", output?.visible === true);
+  return async () => {
+    const result = await change(executor, table, compiler.locks, work, { events, updated: new Set(assigned), output });
+    if (output) await output.send();
+    finish(executor, result.count, "merge", output?.visible === true);
+  };
 }

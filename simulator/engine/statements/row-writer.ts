@@ -118,6 +118,7 @@ export function writerOf(table: Table, session: Session): RowWriter {
 /** An expression's value as a column keeps it: text and bytes that are too long are an error, but for blanks at the end. */
 export function stored(value: Compiled, table: Table, index: number, dateFormat: string): (frame: Frame) => Value {
   const { type, name } = table.columns[index]!;
+  value.storedIn?.(table.columns[index]!);
   const { collation } = table.database;
   const wanted: SqlType = isText(type) && type.collation === undefined ? { ...type, collation } : type;
   const convert = converter(value.type, wanted, { implicit: true, dateFormat, collation });

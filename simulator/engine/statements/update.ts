@@ -126,6 +126,7 @@ export function assignments(
           row[index] = store(frame);
         };
       }
+      value.storedIn?.(table.columns[index]!);
       const current: Compiled = { type, nullable: true, evaluate: (frame) => target.row(frame)![index]! };
       const combined = binary(clause.op.slice(0, -1) as "+", current, value);
       const store = stored(combined, table, index, dateFormat);

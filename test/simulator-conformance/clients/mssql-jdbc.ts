@@ -28,6 +28,7 @@ export function mssqlJdbc(selectMethod: "direct" | "cursor"): Client {
       "bulk",
       "bulk options",
       "tables",
+      "describe",
       "server cursors",
     ],
     // By a cursor a SELECT runs in a scope of its own: of its temporary tables and of SCOPE_IDENTITY(). How the return status of a

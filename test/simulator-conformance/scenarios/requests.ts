@@ -57,6 +57,71 @@ export const requests: Scenario[] = [
     ],
   },
   {
+    name: "sends NULL for what is no text: a client that does not know the type asks for it",
+    needs: ["parameters"],
+    steps: [
+      run("CREATE TABLE dbo.t (id int NOT NULL, data varbinary(20) NULL, at datetime2 NULL)"),
+      {
+        do: "batch",
+        sql: "INSERT INTO dbo.t (id, data, at) VALUES (@p1, @p2, @p3)",
+        parameters: [
+          int("p1", 1),
+          { name: "p2", type: "varbinary(20)", text: null },
+          { name: "p3", type: "datetime2(7)", text: null },
+        ],
+        expect: { affected: 1 },
+      },
+      {
+        do: "batch",
+        sql: "UPDATE dbo.t SET data = @p1 WHERE id = @p2",
+        parameters: [{ name: "p1", type: "varbinary(20)", text: null }, int("p2", 1)],
+        expect: { affected: 1 },
+      },
+      rows("SELECT id, data, at FROM dbo.t", [[1, null, null]]),
+    ],
+  },
+  {
+    name: "tells the types of a statement's parameters",
+    needs: ["describe"],
+    steps: [
+      run(
+        "CREATE TABLE dbo.t (id int NOT NULL, name nvarchar(50), price decimal(10, 2), at datetime2(3), data varbinary(max))",
+      ),
+      {
+        do: "describe",
+        sql: "INSERT INTO dbo.t (id, name, price, at, data) VALUES (@p1, @p2, @p3, @p4, @p5)",
+        expect: {
+          sets: [
+            {
+              rows: [
+                ["int", "10", "0"],
+                ["nvarchar", "50", "0"],
+                ["decimal", "10", "2"],
+                ["datetime2", "23", "3"],
+                ["varbinary", "2147483647", "0"],
+              ],
+            },
+          ],
+        },
+      },
+      {
+        do: "describe",
+        sql: "SELECT TOP (@p1) name FROM dbo.t WHERE price > @p2 AND name LIKE @p3",
+        expect: {
+          sets: [
+            {
+              rows: [
+                ["bigint", "19", "0"],
+                ["numeric", "38", "19"],
+                ["nvarchar", "4000", "0"],
+              ],
+            },
+          ],
+        },
+      },
+    ],
+  },
+  {
     name: "prepares a statement once and runs it often",
     needs: ["prepared"],
     steps: [

@@ -16,6 +16,7 @@ import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
 import java.sql.CallableStatement;
 import java.sql.Connection;
+import java.sql.ParameterMetaData;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.ResultSetMetaData;
@@ -199,6 +200,7 @@ public final class Conformance {
         case "bulk" -> bulk(connection, step, seen);
         case "call" -> call(connection, step, seen);
         case "cancel" -> cancel(connection, step.sql, seen);
+        case "describe" -> describe(connection, step.sql, seen);
         case "begin" -> begin(connection, step.isolation);
         case "commit" -> {
           connection.commit();
@@ -541,6 +543,21 @@ public final class Conformance {
         if (step.arguments.get(i).output) {
           seen.outputs.put(step.arguments.get(i).name, text(statement.getObject(i + 2)));
         }
+      }
+    }
+  }
+
+  private static void describe(Connection connection, String sql, Seen seen) throws SQLException {
+    try (PreparedStatement statement = prepare(connection, sql)) {
+      ParameterMetaData parameters = statement.getParameterMetaData();
+      Set set = new Set();
+      seen.sets.add(set);
+      for (int i = 1; i <= parameters.getParameterCount(); i++) {
+        set.rows.add(
+            List.of(
+                parameters.getParameterTypeName(i),
+                String.valueOf(parameters.getPrecision(i)),
+                String.valueOf(parameters.getScale(i))));
       }
     }
   }
