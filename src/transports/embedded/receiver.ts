@@ -10,8 +10,9 @@ import type { Message } from "../../change/message.ts";
 import { TransportError } from "../../errors.ts";
 import type { SqliteFile } from "../../sqlite/file.ts";
 import type { Delivery, Receiver } from "../transport.ts";
+import type { StoredMessage } from "./block.ts";
 import { speaking } from "./speaking.ts";
-import type { ClaimLimit, Held, QueueStore, StoredMessage } from "./store.ts";
+import type { ClaimLimit, Held, QueueStore } from "./store.ts";
 
 /** The keys that this process holds, renewed together. */
 export class Leases {

@@ -5,15 +5,16 @@ import type { FileSchema } from "../../sqlite/file.ts";
  * - `holder`: processes that may hold keys. No `id` is given twice: two may bury a dead one while a third one enters.
  * - `lane`: one row a key that has messages. It stands in line by `turn` while free, and is held by a delivery (`lease` is that
  *   delivery's number, `until` its end in Unix ms, `holder` its process) while not; it goes with its last message.
- * - `message`: what waits or is being delivered, by `seq` in the order of sending. No `seq` is given twice: a delivery names
- *   what it settles by the first and the last, also when the last was dead-lettered and others have been sent since.
+ * - `message`: what waits or is being delivered: blocks (block.ts) of `count` messages, which are numbered from `seq` on in the
+ *   order of sending. No number is given twice (`number`): a delivery names what it settles by the first and the last, also
+ *   when the last was dead-lettered and others have been sent since.
  * - `remembered_0`, `remembered_1`: ids that were sent. One takes new ids, the other still knows the older ones; when the
  *   first is full or old, the second is emptied at a stroke and they change places (`memory`).
  */
 export const queueSchema: FileSchema = {
   what: "the embedded queue",
   applicationId: 0x64735131,
-  version: 1,
+  version: 2,
   create: `
     CREATE TABLE queue (
       id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, subscription TEXT NOT NULL,
@@ -31,7 +32,8 @@ export const queueSchema: FileSchema = {
     CREATE INDEX lane_in_line ON lane (queue, until, turn);
     CREATE INDEX lane_held ON lane (holder) WHERE holder IS NOT NULL;
     CREATE TABLE message (
-      seq INTEGER PRIMARY KEY AUTOINCREMENT, lane INTEGER NOT NULL, id TEXT NOT NULL, properties TEXT NOT NULL, body BLOB NOT NULL
+      seq INTEGER PRIMARY KEY, lane INTEGER NOT NULL, count INTEGER NOT NULL,
+      ids TEXT NOT NULL, properties TEXT NOT NULL, lengths TEXT NOT NULL, bodies BLOB NOT NULL
     ) STRICT;
     CREATE INDEX message_of_lane ON message (lane);
     CREATE TABLE dead_letter (
@@ -44,5 +46,7 @@ export const queueSchema: FileSchema = {
     CREATE TABLE memory (current INTEGER NOT NULL, count INTEGER NOT NULL, since INTEGER NOT NULL) STRICT;
     INSERT INTO memory VALUES (0, 0, unixepoch() * 1000);
     CREATE TABLE turn (next INTEGER NOT NULL) STRICT;
-    INSERT INTO turn VALUES (1)`,
+    INSERT INTO turn VALUES (1);
+    CREATE TABLE number (next INTEGER NOT NULL) STRICT;
+    INSERT INTO number VALUES (1)`,
 };

@@ -3,11 +3,12 @@
  * (SqliteFile.write), unless it says that it only reads.
  */
 import { randomInt } from "node:crypto";
-import type { SQLOutputValue } from "node:sqlite";
+import type { SQLOutputValue, StatementSync } from "node:sqlite";
 import type { Message } from "../../change/message.ts";
 import { hasEnded, type ProcessIdentity } from "../../process-identity.ts";
 import type { SqliteFile } from "../../sqlite/file.ts";
 import type { DeadLetter, Entity, EntityCounts } from "../transport.ts";
+import { cutIntoBlocks, packBlock, type StoredMessage, unpackBlock } from "./block.ts";
 
 /** Ids are remembered for at least this long, or for at least this many sends of the file, whichever comes first. */
 export interface MemoryWindow {
@@ -21,10 +22,6 @@ export interface Held {
   lease: number;
   key: string;
   messages: StoredMessage[];
-}
-
-export interface StoredMessage extends Message {
-  readonly seq: number;
 }
 
 export interface ClaimLimit {
@@ -68,19 +65,11 @@ export class QueueStore {
   }
 
   add(queues: readonly number[], messages: readonly Message[]): void {
-    const { known, remember } = this.#memory(queues.length * messages.length);
-    const insert = this.#file.statement("INSERT INTO message (lane, id, properties, body) VALUES (?, ?, ?, ?)");
+    const remembered = this.#memory(queues.length * messages.length);
     for (const queue of queues) {
-      const lanes = new Map<string, number>();
-      let added = 0;
-      for (const { id, key, properties, body } of messages) {
-        if (known.get(queue, id) !== undefined || remember.run(queue, id).changes === 0) continue;
-        let lane = lanes.get(key);
-        if (lane === undefined) lanes.set(key, (lane = this.#laneOf(queue, key)));
-        insert.run(lane, id, JSON.stringify(properties), body);
-        added++;
-      }
-      this.#count(queue, added, messages.length - added);
+      const fresh = this.#fresh(queue, messages, remembered);
+      for (const [key, some] of Map.groupBy(fresh, ({ key }) => key)) this.#append(this.#laneOf(queue, key), some);
+      this.#count(queue, fresh.length, messages.length - fresh.length);
     }
   }
 
@@ -118,7 +107,7 @@ export class QueueStore {
     for (const row of this.#all(lanes, queue, LANES_A_CLAIM)) {
       const lane = Number(row["id"]);
       const key = String(row["key"]);
-      const messages = this.#messagesOf(lane, key, rows, bytes, held.length === 0);
+      const messages = this.#messagesOf(lane, key, { rows, bytes }, held.length === 0);
       if (messages.length === 0) {
         if (held.length > 0) break; // too large for what is left; the next claim begins with it
         this.#free(lane, null); // its process was killed when it had dead-lettered all of it
@@ -144,9 +133,9 @@ export class QueueStore {
   /** Removes what this delivery held and still has. False, and nothing is changed, if somebody else has taken the key. */
   complete(queue: number, held: Held): boolean {
     if (!this.renew(held)) return false;
-    const remove = "DELETE FROM message WHERE lane = ? AND seq BETWEEN ? AND ?";
-    const removed = this.#run(remove, held.lane, held.messages[0]!.seq, held.messages.at(-1)!.seq);
-    this.#count(queue, -removed, 0);
+    const remove = "DELETE FROM message WHERE lane = ? AND seq BETWEEN ? AND ? RETURNING count";
+    const removed = this.#all(remove, held.lane, held.messages[0]!.seq, held.messages.at(-1)!.seq);
+    this.#count(queue, -removed.reduce((sum, row) => sum + Number(row["count"]), 0), 0);
     this.#free(held.lane, this.#nextTurn());
     return true;
   }
@@ -160,12 +149,14 @@ export class QueueStore {
 
   deadLetter(queue: number, held: Held, message: StoredMessage, reason: string): boolean {
     if (!this.renew(held)) return false;
-    const copy =
-      "INSERT INTO dead_letter (queue, since, reason, key, message, properties, body) " +
-      "SELECT ?, ?, ?, ?, id, properties, body FROM message WHERE seq = ? AND lane = ?";
-    const copied = this.#run(copy, queue, Date.now(), reason, held.key, message.seq, held.lane);
-    if (copied === 0) return true; // dead-lettered before: the answer to the first call was lost to its caller
-    this.#run("DELETE FROM message WHERE seq = ?", message.seq);
+    this.#cutBefore(held.lane, message.seq);
+    this.#cutBefore(held.lane, message.seq + 1);
+    const removed = this.#run("DELETE FROM message WHERE seq = ? AND lane = ?", message.seq, held.lane);
+    if (removed === 0) return true; // dead-lettered before: the answer to the first call was lost to its caller
+    const insert =
+      "INSERT INTO dead_letter (queue, since, reason, key, message, properties, body) VALUES (?, ?, ?, ?, ?, ?, ?)";
+    const { id, key, properties, body } = message;
+    this.#run(insert, queue, Date.now(), reason, key, id, JSON.stringify(properties), body);
     this.#count(queue, -1, 0);
     return true;
   }
@@ -185,9 +176,7 @@ export class QueueStore {
   replay(queue: number, id: number): boolean {
     const letter = this.findDeadLetter(queue, id);
     if (letter === null) return false;
-    const copy =
-      "INSERT INTO message (lane, id, properties, body) SELECT ?, message, properties, body FROM dead_letter WHERE id = ?";
-    this.#run(copy, this.#laneOf(queue, letter.message.key), id);
+    this.#append(this.#laneOf(queue, letter.message.key), [letter.message]);
     this.#run("DELETE FROM dead_letter WHERE id = ?", id);
     this.#count(queue, 1, 0);
     return true;
@@ -233,19 +222,76 @@ export class QueueStore {
     return Number(this.#get("UPDATE turn SET next = next + 1 RETURNING next")!["next"]);
   }
 
-  #messagesOf(lane: number, key: string, rows: number, bytes: number, atLeastOne: boolean): StoredMessage[] {
+  /** Whole blocks from the front of the lane; where `atLeastOne`, of a first block that does not fit as much as does. */
+  #messagesOf(lane: number, key: string, limit: ClaimLimit, atLeastOne: boolean): StoredMessage[] {
     const messages: StoredMessage[] = [];
-    const sql = "SELECT seq, id, properties, body FROM message WHERE lane = ? ORDER BY seq LIMIT ?";
-    for (const row of this.#file.statement(sql).iterate(lane, rows)) {
-      const body = row["body"] as Uint8Array;
-      if (bytes < body.length && !(atLeastOne && messages.length === 0)) break;
-      bytes -= body.length;
-      messages.push({ seq: Number(row["seq"]), ...toMessage(row["id"], key, row) });
+    let { rows, bytes } = limit;
+    const sizes = "SELECT seq, count, length(bodies) AS bytes FROM message WHERE lane = ? ORDER BY seq";
+    const block = this.#file.statement("SELECT * FROM message WHERE seq = ?");
+    for (const { seq, count, bytes: size } of this.#file.statement(sizes).iterate(lane)) {
+      rows -= Number(count);
+      bytes -= Number(size);
+      const fits = rows >= 0 && bytes >= 0;
+      if (fits || (atLeastOne && messages.length === 0)) messages.push(...unpackBlock(block.get(seq!)!, key));
+      if (!fits || rows === 0 || bytes === 0) break;
     }
+    if (rows < 0 || bytes < 0) this.#shorten(lane, messages, limit);
     return messages;
   }
 
-  #memory(adding: number) {
+  /** To what the limit allows, but not to nothing. */
+  #shorten(lane: number, messages: StoredMessage[], limit: ClaimLimit): void {
+    let bytes = 0;
+    const beyond = messages.findIndex(({ body }, index) => {
+      bytes += body.length;
+      return index > 0 && (index === limit.rows || bytes > limit.bytes);
+    });
+    if (beyond < 0) return;
+    this.#cutBefore(lane, messages[beyond]!.seq);
+    messages.length = beyond;
+  }
+
+  /** Behind all others of the lane. */
+  #append(lane: number, messages: readonly Message[]): void {
+    const after = this.#get("UPDATE number SET next = next + ? RETURNING next", messages.length)!;
+    let seq = Number(after["next"]) - messages.length;
+    for (const some of cutIntoBlocks(messages)) {
+      this.#put(lane, seq, some);
+      seq += some.length;
+    }
+  }
+
+  #put(lane: number, seq: number, messages: readonly Message[]): void {
+    const { count, ids, properties, lengths, bodies } = packBlock(messages);
+    const put =
+      "INSERT OR REPLACE INTO message (seq, lane, count, ids, properties, lengths, bodies) VALUES (?, ?, ?, ?, ?, ?, ?)";
+    this.#file.statement(put).run(seq, lane, count, ids, properties, lengths, bodies);
+  }
+
+  /** Where a message with this number stands inside of a block, a new one begins with it. */
+  #cutBefore(lane: number, seq: number): void {
+    const before = "SELECT * FROM message WHERE lane = ? AND seq < ? AND seq + count > ?";
+    const row = this.#get(before, lane, seq, seq);
+    if (row === undefined) return;
+    const first = Number(row["seq"]);
+    const messages = unpackBlock(row, "");
+    this.#put(lane, first, messages.slice(0, seq - first));
+    this.#put(lane, seq, messages.slice(seq - first));
+  }
+
+  /** Those that were not sent before; from now on they were. */
+  #fresh(queue: number, messages: readonly Message[], remember: StatementSync): readonly Message[] {
+    const remembered = (some: readonly Message[]) =>
+      Number(remember.run(queue, JSON.stringify(some.map(({ id }) => id))).changes);
+    this.#file.statement("SAVEPOINT remembering").run();
+    if (remembered(messages) === messages.length) return messages;
+    // Which ones they were is found out one by one.
+    this.#file.statement("ROLLBACK TO remembering").run();
+    return messages.filter((message) => remembered([message]) === 1);
+  }
+
+  /** Answers what remembers ids (of a queue, as JSON) that are not known. */
+  #memory(adding: number): StatementSync {
     const row = this.#get("SELECT current, count, since FROM memory")!;
     let current = Number(row["current"]);
     const full = Number(row["count"]) + adding > this.#window.rememberIds;
@@ -256,19 +302,17 @@ export class QueueStore {
     } else {
       this.#run("UPDATE memory SET count = count + ?", adding);
     }
-    return {
-      known: this.#file.statement(`SELECT 1 FROM remembered_${1 - current} WHERE queue = ? AND id = ?`),
-      remember: this.#file.statement(
-        `INSERT INTO remembered_${current} (queue, id) VALUES (?, ?) ON CONFLICT DO NOTHING`,
-      ),
-    };
+    return this.#file.statement(
+      `INSERT INTO remembered_${current} (queue, id) SELECT ?1, value FROM json_each(?2) ` +
+        `WHERE NOT EXISTS (SELECT 1 FROM remembered_${1 - current} WHERE queue = ?1 AND id = value) ON CONFLICT DO NOTHING`,
+    );
   }
 
   #count(queue: number, pending: number, repeats: number): void {
     this.#run("UPDATE queue SET pending = pending + ?, repeats = repeats + ? WHERE id = ?", pending, repeats, queue);
   }
 
-  #run(sql: string, ...values: (string | number | null)[]): number {
+  #run(sql: string, ...values: (string | number | null | Uint8Array)[]): number {
     return Number(this.#file.statement(sql).run(...values).changes);
   }
 
@@ -285,21 +329,13 @@ function names(entity: Entity): [string, string, string] {
   return [entity.kind, entity.name, entity.kind === "topic" ? entity.subscription : ""];
 }
 
-function toMessage(id: SQLOutputValue | undefined, key: string, row: Row): Message {
+function toDeadLetter(row: Row): DeadLetter {
   const body = row["body"] as Uint8Array;
-  return {
-    id: String(id),
-    key,
+  const message = {
+    id: String(row["message"]),
+    key: String(row["key"]),
     properties: JSON.parse(String(row["properties"])) as Record<string, string>,
     body: Buffer.from(body.buffer, body.byteOffset, body.byteLength),
   };
-}
-
-function toDeadLetter(row: Row): DeadLetter {
-  return {
-    id: String(row["id"]),
-    message: toMessage(row["message"], String(row["key"]), row),
-    reason: String(row["reason"]),
-    since: new Date(Number(row["since"])),
-  };
+  return { id: String(row["id"]), message, reason: String(row["reason"]), since: new Date(Number(row["since"])) };
 }

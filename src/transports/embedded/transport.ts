@@ -37,7 +37,7 @@ export interface EmbeddedOptions {
 }
 
 /** A send is cut into transactions of this size, so that a large one does not hold up everybody else. */
-const ROWS_A_WRITE = 1_000;
+const ROWS_A_WRITE = 4_000;
 const BYTES_A_WRITE = 4 * 1024 * 1024;
 
 export class EmbeddedTransport implements Transport {
