@@ -29,6 +29,8 @@ export interface ServerMessage {
   line: number;
   /** The connection ends when the response has been sent. */
   closes?: boolean;
+  /** It does not wait for what comes after it: RAISERROR … WITH NOWAIT. */
+  atOnce?: boolean;
 }
 
 export type EnvironmentChange =

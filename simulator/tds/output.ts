@@ -50,14 +50,24 @@ export class Output {
     }
   }
 
+  /** Sends what there is, the last packet as short as it is. */
+  flush(): void {
+    void this.#all(false);
+  }
+
   /** Sends the rest of the message, its last packet with EOM. */
   end(): void | Promise<void> {
+    const sent = this.#all(true);
+    this.#packetId = 0;
+    return sent;
+  }
+
+  #all(last: boolean): void | Promise<void> {
     const { tokens } = this;
     const room = this.packetSize - HEADER;
     const packets = Math.max(1, Math.ceil(tokens.length / room));
-    const out = this.#cut(packets, tokens.length, true);
+    const out = this.#cut(packets, tokens.length, last);
     tokens.discard(tokens.length);
-    this.#packetId = 0;
     return this.#hand(out);
   }
 

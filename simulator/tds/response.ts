@@ -166,6 +166,7 @@ export class Response implements ResultSink {
     writeMessage(output.tokens, dialect, message, serverName);
     if (message.severity > 10) this.#errorOpen = true;
     if (message.closes) this.#context.close();
+    if (message.atOnce) output.flush();
   }
 
   environment(change: EnvironmentChange): void {

@@ -51,7 +51,10 @@ export type Step =
   | { do: "begin"; isolation?: "read committed" | "repeatable read" | "serializable" | "snapshot" }
   | { do: "commit" }
   | { do: "rollback" }
-  /** Starts it, cancels it 100 ms after its first row, or, where none comes, its start. */
+  /**
+   * Starts it, and cancels it when its first row or message is there. A client that hears of neither while it waits asks again
+   * and again until it ends: an early request for what has not begun is lost.
+   */
   | { do: "cancel"; sql: string }
   | { do: "prepared"; sql: string; runs: { parameters: Parameter[]; expect: Expected }[] }
   | ({ do: "bulk"; table: string; options?: BulkOption[]; expect: Expected } & Rows)

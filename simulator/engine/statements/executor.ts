@@ -40,7 +40,7 @@ import { mergeRows } from "./merge.ts";
 import { createModule, createSchema, dropObjects } from "./modules.ts";
 import { setOption } from "./options.ts";
 import { beginImplicitly, runQuery } from "./queries.ts";
-import { printText, raised, raiseError, throwError, thrown } from "./raising.ts";
+import { printText, raised, raisedAtOnce, raiseError, throwError, thrown } from "./raising.ts";
 import { securityStatement } from "./security.ts";
 import { alterSequence, createSequence, createSynonym } from "./sequences.ts";
 import { declareTable } from "./table-variables.ts";
@@ -136,7 +136,7 @@ export class Executor {
   /** Tells the client, and ends what the error ends. */
   report(error: SqlError): void {
     const { session, sink } = this;
-    sink.message(messageOf(error));
+    sink.message({ ...messageOf(error), atOnce: raisedAtOnce.has(error) });
     session.lastError = error.number;
     session.rowCount = 0;
     if (TERMINATING.has(error.number) && CHANGING.has(located.get(error)?.kind ?? ""))

@@ -13,6 +13,8 @@ import type { Executor } from "./executor.ts";
 export const thrown = new WeakSet<SqlError>();
 /** By RAISERROR: XACT_ABORT does not honour it. */
 export const raised = new WeakSet<SqlError>();
+/** Those that are not to wait for what comes after them. */
+export const raisedAtOnce = new WeakSet<SqlError>();
 
 export async function throwError(executor: Executor, statement: Kind<"throw">): Promise<void> {
   const { caught } = executor.session;
@@ -59,6 +61,7 @@ export async function raiseError(executor: Executor, statement: Kind<"raiserror"
       1,
     );
   const message = formatMessage(String(format ?? ""), args).slice(0, 2047);
+  const chosen = new Set(statement.options.map((option) => option.toUpperCase()));
   if (severity <= 10) {
     executor.sink.message({
       number: severity === 0 ? 0 : number,
@@ -68,12 +71,14 @@ export async function raiseError(executor: Executor, statement: Kind<"raiserror"
       message,
       line: statement.line,
       ...procedureOf(executor),
+      atOnce: chosen.has("NOWAIT"),
     });
-    executor.session.lastError = statement.options.some((option) => option.toUpperCase() === "SETERROR") ? number : 0;
+    executor.session.lastError = chosen.has("SETERROR") ? number : 0;
     return;
   }
   const error = new SqlError(number, message, Math.min(severity, 25), state === 0 ? 1 : state);
   raised.add(error);
+  if (chosen.has("NOWAIT")) raisedAtOnce.add(error);
   throw error;
 }
 

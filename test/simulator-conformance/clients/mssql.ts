@@ -83,9 +83,7 @@ class Session {
     }
     if (step.do === "cancel") {
       const request = this.#request([]);
-      const cancel = (): void => void setTimeout(() => request.cancel(), 100);
-      if (step.sql.startsWith("WITH")) request.once("row", cancel);
-      else cancel();
+      for (const begun of ["row", "info"]) request.once(begun, () => request.cancel());
       return [await observe(request, () => request.batch(step.sql))];
     }
     const seen: Seen = { sets: [], errors: [] };
@@ -155,7 +153,7 @@ class Session {
 }
 
 /** Streams, so that what came before an error is seen too. */
-function observe(request: sql.Request, start: () => unknown): Promise<Seen> {
+async function observe(request: sql.Request, start: () => unknown): Promise<Seen> {
   const seen: Seen = { sets: [], errors: [], messages: [], affected: null, returned: null };
   request.stream = true;
   let columns: Column[] = [];
@@ -172,20 +170,17 @@ function observe(request: sql.Request, start: () => unknown): Promise<Seen> {
   request.on("rowsaffected", (rows: number) => {
     seen.affected = rows;
   });
-  return new Promise((resolve) => {
-    request.on("error", (failed: Error) => {
-      if ((failed as { code?: string }).code === "ECANCEL") seen.cancelled = { rows: seen.sets[0]?.rows.length ?? 0 };
-      else seen.errors.push(told(failed));
-    });
-    request.on("done", (result: sql.IProcedureResult<unknown>) => {
-      seen.outputs = Object.fromEntries(
-        Object.entries(result.output).map(([name, value]) => [name, textOf(value, "", 0)]),
-      );
-      if (result.returnValue !== undefined) seen.returned = result.returnValue;
-      resolve(seen);
-    });
-    start();
+  request.on("error", (failed: Error) => {
+    if ((failed as { code?: string }).code === "ECANCEL") seen.cancelled = { rows: seen.sets[0]?.rows.length ?? 0 };
+    else seen.errors.push(told(failed));
   });
+  const done = new Promise<Partial<sql.IProcedureResult<unknown>>>((resolve) => request.once("done", resolve));
+  start();
+  // Of what was not even sent there are none.
+  const { output = {}, returnValue } = await done;
+  seen.outputs = Object.fromEntries(Object.entries(output).map(([name, value]) => [name, textOf(value, "", 0)]));
+  if (returnValue !== undefined) seen.returned = returnValue;
+  return seen;
 }
 
 function tableOf(name: string, rows: Rows): sql.Table {

@@ -89,7 +89,7 @@ async function play(scenario: Scenario, target: Target): Promise<Played> {
       useUTC: true,
       connectTimeout: 10_000,
       requestTimeout: 60_000,
-      cancelTimeout: 10_000,
+      cancelTimeout: 60_000,
     },
   });
   const ended = new Promise<void>((resolve) => connection.once("end", () => resolve()));
@@ -153,9 +153,12 @@ async function playStep(connection: Connection, step: Step, track: Track): Promi
       await execute(track, (done) => {
         const request = new Request(step.sql, done);
         connection.execSqlBatch(request);
-        const cancel = (): void => void setTimeout(() => connection.cancel(), 100);
-        if (step.sql.startsWith("WITH")) request.once("row", cancel);
-        else cancel();
+        const cancel = (): void => {
+          connection.off("infoMessage", cancel);
+          connection.cancel();
+        };
+        connection.once("infoMessage", cancel);
+        request.once("row", cancel);
         return request;
       }),
     ];

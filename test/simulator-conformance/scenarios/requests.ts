@@ -2,6 +2,9 @@
 import type { Scenario } from "../scenario.ts";
 import { fails, int, nvarchar, rows, run } from "./steps.ts";
 
+/** "NOWAIT: Sends messages immediately to the client": https://learn.microsoft.com/sql/t-sql/language-elements/raiserror-transact-sql */
+const BEGUN = "RAISERROR (N'it has begun', 0, 1) WITH NOWAIT;";
+
 export const requests: Scenario[] = [
   {
     name: "sends several parameters with a statement that changes rows",
@@ -57,7 +60,7 @@ export const requests: Scenario[] = [
     ],
   },
   {
-    name: "sends NULL for what is no text: a client that does not know the type asks for it",
+    name: "sends NULL for what is no text",
     needs: ["parameters"],
     steps: [
       run("CREATE TABLE dbo.t (id int NOT NULL, data varbinary(20) NULL, at datetime2 NULL)"),
@@ -182,9 +185,9 @@ export const requests: Scenario[] = [
     name: "cancels a statement that waits, and uses the connection again",
     needs: ["cancel"],
     steps: [
-      { do: "cancel", sql: "WAITFOR DELAY '00:01:00'" },
+      { do: "cancel", sql: `${BEGUN} WAITFOR DELAY '00:01:00'` },
       rows("SELECT 1", [[1]]),
-      { do: "cancel", sql: "WAITFOR DELAY '00:01:00'" },
+      { do: "cancel", sql: `${BEGUN} WAITFOR DELAY '00:01:00'` },
       rows("SELECT DB_NAME()", [[(seen) => seen?.startsWith("Play") === true]]),
     ],
   },
@@ -202,7 +205,7 @@ export const requests: Scenario[] = [
   {
     name: "cancels a loop",
     needs: ["cancel"],
-    steps: [{ do: "cancel", sql: "WHILE 1 = 1 WAITFOR DELAY '00:00:00.010'" }, rows("SELECT 2", [[2]])],
+    steps: [{ do: "cancel", sql: `${BEGUN} WHILE 1 = 1 WAITFOR DELAY '00:00:00.010'` }, rows("SELECT 2", [[2]])],
   },
   {
     name: "a cancelled statement leaves its transaction open, and what it did undone",
@@ -210,7 +213,7 @@ export const requests: Scenario[] = [
     steps: [
       run("CREATE TABLE dbo.t (id int)"),
       run("BEGIN TRAN; INSERT INTO dbo.t VALUES (1)"),
-      { do: "cancel", sql: "WAITFOR DELAY '00:01:00'" },
+      { do: "cancel", sql: `${BEGUN} WAITFOR DELAY '00:01:00'` },
       rows("SELECT @@TRANCOUNT, COUNT(*) FROM dbo.t", [[1, 1]]),
       run("ROLLBACK"),
       rows("SELECT @@TRANCOUNT, COUNT(*) FROM dbo.t", [[0, 0]]),

@@ -346,3 +346,18 @@ test("sql_variant parameters keep their base type", async () => {
   const answer = await ask(await on.connect(), "dbo.variant", "procedure", parameters);
   assert.deepEqual(answer.outputs, { v: 5 });
 });
+
+// "NOWAIT: Sends messages immediately to the client": https://learn.microsoft.com/sql/t-sql/language-elements/raiserror-transact-sql
+test("a message that does not wait arrives while its statement runs", async () => {
+  await using on = await bench();
+  let heard: () => void;
+  const arrived = new Promise<void>((resolve) => (heard = resolve));
+  on.engine.on("long", async (sink, signal) => {
+    sink.message({ number: 0, state: 1, severity: 0, message: "half way", line: 1, atOnce: true });
+    await arrived;
+    await ONE_ROW(sink, signal, []);
+  });
+  const connection = await on.connect();
+  connection.on("infoMessage", () => heard());
+  assert.deepEqual((await ask(connection, "long")).rows, [[1]]);
+});

@@ -335,20 +335,28 @@ func scan(rows *sql.Rows, into *set) error {
 func (p *player) cancel(ctx context.Context, got *seen, text string) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	later := func() { time.AfterFunc(100*time.Millisecond, stop) }
-	first := strings.HasPrefix(text, "WITH")
-	if !first {
-		later()
-	}
-	rows, err := p.on().QueryContext(ctx, text)
+	queue := &sqlexp.ReturnMessage{}
+	rows, err := p.on().QueryContext(ctx, text, queue)
 	count := 0
 	if err == nil {
-		for rows.Next() {
-			if count++; count == 1 && first {
-				later()
+		for active := true; active; {
+			switch message := queue.Message(ctx).(type) {
+			case sqlexp.MsgNotice:
+				stop()
+			case sqlexp.MsgError:
+				err, active = message.Error, false
+			case sqlexp.MsgNextResultSet:
+				active = rows.NextResultSet()
+			case sqlexp.MsgNext:
+				for rows.Next() {
+					count++
+					stop()
+				}
 			}
 		}
-		err = rows.Err()
+		if err == nil {
+			err = rows.Err()
+		}
 		rows.Close()
 	}
 	if errors.Is(err, context.Canceled) {

@@ -37,6 +37,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 
 /**
@@ -565,28 +567,35 @@ public final class Conformance {
   private static void cancel(Connection connection, String sql, Seen seen) throws SQLException {
     int rows = 0;
     try (Statement statement = connection.createStatement()) {
-      Thread later =
+      // Messages are told when execute() comes back.
+      var ended = new CountDownLatch(1);
+      Thread asking =
           new Thread(
               () -> {
                 try {
-                  Thread.sleep(100);
-                  statement.cancel();
+                  while (!ended.await(50, TimeUnit.MILLISECONDS)) statement.cancel();
                 } catch (InterruptedException | SQLException ignored) {
                   // The scenario sees that nothing was cancelled.
                 }
               });
+      boolean first = sql.startsWith("WITH");
+      if (!first) asking.start();
       try {
-        if (!sql.startsWith("WITH")) later.start();
         if (statement.execute(sql)) {
           try (ResultSet results = statement.getResultSet()) {
-            while (results.next()) if (++rows == 1 && sql.startsWith("WITH")) later.start();
+            while (results.next()) if (++rows == 1 && first) asking.start();
           }
         }
         while (statement.getMoreResults() || statement.getUpdateCount() != -1) rows++;
       } catch (SQLException failed) {
         if (!failed.getMessage().contains("cancel")) throw failed;
         seen.cancelled = Map.of("rows", rows);
+      } finally {
+        ended.countDown();
+        asking.join();
       }
+    } catch (InterruptedException interrupted) {
+      throw new SQLException(interrupted);
     }
   }
 
