@@ -4,7 +4,7 @@
  *   first byte ──0x16──> TLS (TDS 8.0) ─┐
  *       └──0x12──────────────────────> prelogin ──> [TLS in PRELOGIN packets] ──> login ──> ready ──> closed
  *
- * - prelogin: waits for PRELOGIN, answers it, and starts TLS as it was negotiated.
+ * - prelogin: waits for PRELOGIN, answers it, and starts TLS as it was negotiated; or takes a LOGIN7 without one.
  * - login: waits for LOGIN7. Wrong credentials are answered with the engine's error, then the connection ends. Where only
  *   the login is encrypted, both sides go on in the clear from here.
  * - ready: runs requests one after the other. ATTENTION is read at any time: it aborts the running request, whose response
@@ -194,7 +194,8 @@ export class Connection implements ResponseContext {
   #message(message: RequestMessage): void {
     switch (this.#state) {
       case "prelogin":
-        this.#prelogin(message);
+        if (message.type === PACKET.login7 && this.#takesBareLogins) this.#login(message);
+        else this.#prelogin(message);
         break;
       case "login":
         this.#login(message);
@@ -204,6 +205,14 @@ export class Connection implements ResponseContext {
         break;
       case "closed":
     }
+  }
+
+  /**
+   * PRELOGIN came with TDS 7.1: who begins with LOGIN7, as jTDS does without ssl, is let in where nothing has to be encrypted.
+   * MS-TDS 2.2.1.1
+   */
+  get #takesBareLogins(): boolean {
+    return !this.#strict && this.#settings.encryption !== "required";
   }
 
   #prelogin(message: RequestMessage): void {

@@ -185,9 +185,9 @@ test("a client that stops reading makes the engine wait instead of filling memor
 const NONSENSE: [what: string, bytes: Buffer, reason: RegExp][] = [
   ["HTTP", Buffer.from("GET / HTTP/1.1\r\n\r\n"), /a packet has type 0x47, which TDS has not/],
   [
-    "a login without PRELOGIN",
-    Buffer.from("1001000900000100ff", "hex"),
-    /the first message has type 0x10 instead of PRELOGIN/,
+    "a batch before the login",
+    Buffer.from("0101000900000100ff", "hex"),
+    /the first message has type 0x1 instead of PRELOGIN/,
   ],
   ["a packet shorter than its header", Buffer.from("1201000400000100", "hex"), /announces 4 bytes, less than a header/],
   ["a PRELOGIN without version", Buffer.from("1201000900000100ff", "hex"), /does not begin with the VERSION option/],

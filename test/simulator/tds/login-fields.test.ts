@@ -111,6 +111,20 @@ test("a client with read-only intent is sent on to the other server, one without
   }
 });
 
+// PRELOGIN came with TDS 7.1 (MS-TDS 2.2.1.1); jTDS sends none without ssl.
+test("a client that sends no PRELOGIN is let in, unless everything has to be encrypted", async (t) => {
+  for (const encryption of ["off", "required"] as const) {
+    const simulator = await SqlServerSimulator.start({ encryption });
+    t.after(() => simulator.close());
+    const client = new RawClient(simulator.port);
+    t.after(() => client.close());
+    client.send(packet(PACKET.login, login7()));
+    const answer = await client.message();
+    if (encryption === "required") assert.equal(answer, null);
+    else assert.equal(tokens(answer!)[0]![0], 0xe3);
+  }
+});
+
 test("an ATTENTION that comes while the login is looked at is acknowledged after its answer", async (t) => {
   const simulator = await simulate(t);
   const client = new RawClient(simulator.port);
