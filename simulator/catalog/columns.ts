@@ -2,6 +2,7 @@
  * sys.columns, sys.types and the views that narrow sys.columns.
  * https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-columns-transact-sql
  */
+import { toDatetime } from "../cdc/server-time.ts";
 import type { Column } from "../engine/database.ts";
 import type { Engine, EngineContext } from "../engine/engine.ts";
 import type { Database, UserType } from "../engine/storage.ts";
@@ -220,6 +221,16 @@ export function registerColumnViews(engine: Engine): void {
             is_not_for_replication: false,
           };
         }
+      },
+    ),
+    // https://learn.microsoft.com/sql/relational-databases/system-catalog-views/sys-xml-schema-collections-transact-sql
+    view(
+      "sys",
+      "xml_schema_collections",
+      "xml_collection_id int!, schema_id int!, principal_id int, name sysname!, create_date datetime!, modify_date datetime!",
+      ({ database, engine: server }) => {
+        const created = toDatetime(server, database.createDate);
+        return [{ xml_collection_id: 1, schema_id: 4, name: "sys", create_date: created, modify_date: created }];
       },
     ),
     view("sys", "masked_columns", narrowed("masking_function nvarchar(4000)"), function* (context) {

@@ -138,6 +138,48 @@ export function registerConstraintViews(engine: Engine): void {
        is_descending_key bit, is_included_column bit, column_store_order_ordinal tinyint!`,
       indexColumnRows,
     ),
+    // Of indexes; there are no others here, and no histograms.
+    view(
+      "sys",
+      "stats",
+      `object_id int!, name sysname, stats_id int!, auto_created bit, user_created bit, no_recompute bit, has_filter bit,
+       filter_definition nvarchar(max), is_temporary bit, is_incremental bit, has_persisted_sample bit,
+       stats_generation_method int!, stats_generation_method_desc varchar(80)!, auto_drop bit`,
+      function* (context) {
+        for (const row of indexRows(context))
+          if (row["name"] !== null && row["name"] !== undefined)
+            yield {
+              object_id: row["object_id"]!,
+              name: row["name"],
+              stats_id: row["index_id"]!,
+              auto_created: false,
+              user_created: false,
+              no_recompute: false,
+              has_filter: row["has_filter"] ?? false,
+              filter_definition: row["filter_definition"] ?? null,
+              is_temporary: false,
+              is_incremental: false,
+              has_persisted_sample: false,
+              stats_generation_method_desc: "Sort based statistics",
+              auto_drop: false,
+            };
+      },
+    ),
+    view(
+      "sys",
+      "stats_columns",
+      "object_id int!, stats_id int!, stats_column_id int, column_id int",
+      function* (context) {
+        for (const row of indexColumnRows(context))
+          if (row["is_included_column"] !== true)
+            yield {
+              object_id: row["object_id"]!,
+              stats_id: row["index_id"]!,
+              stats_column_id: row["index_column_id"]!,
+              column_id: row["column_id"]!,
+            };
+      },
+    ),
     view(
       "sys",
       "key_constraints",

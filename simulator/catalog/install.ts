@@ -4,6 +4,7 @@ import { registerColumnViews } from "./columns.ts";
 import { registerConstraintViews } from "./constraints.ts";
 import { registerDatabaseViews } from "./databases.ts";
 import { registerDriverProcedures } from "./driver-procedures.ts";
+import { registerEmptyViews } from "./empty-views.ts";
 import { registerExtendedProperties } from "./extended-properties.ts";
 import { registerMetadataFunctions } from "./functions.ts";
 import { registerInformationSchema } from "./information-schema.ts";
@@ -29,6 +30,7 @@ export function installCatalog(engine: Engine): void {
   registerInformationSchema(engine);
   registerExtendedProperties(engine);
   registerMetadataFunctions(engine);
+  registerEmptyViews(engine);
   registerDriverProcedures(engine);
   registerUndeclaredParameters(engine);
   registerServerProcedures(engine);

@@ -34,7 +34,7 @@ export async function alterTable(executor: Executor, statement: Kind<"alter_tabl
     });
   }
   await inTransaction(executor, async (transaction) => {
-    const table = ownTable(executor, statement.name.parts);
+    const table = ownTable(executor, statement.name.parts, 4902);
     await session.lock(table, transaction, "X", executor.signal);
     for (const hook of table.database.hooks.beforeAlterTable) hook(table, session);
     for (const parent of parentsToRead(table, action)) await session.lock(parent, transaction, "S", executor.signal);

@@ -10,7 +10,7 @@ export async function checkIdentity(executor: Executor, statement: Kind<"check_i
   const { sink, session } = executor;
   const value = statement.value ? ((await executor.value(statement.value, { id: "bigint" })) as bigint) : undefined;
   await inTransaction(executor, async (transaction) => {
-    const table = ownTable(executor, statement.table.parts);
+    const table = ownTable(executor, statement.table.parts, 2501);
     const place = table.columns.findIndex((column) => column.identity);
     if (place < 0) throw new SqlError(7997, `'${table.name}' does not contain an identity column.`, 16, 1);
     await session.lock(table, transaction, "X", executor.signal);

@@ -11,7 +11,7 @@ import { ownTable, tell } from "./own-table.ts";
 
 export async function createIndex(executor: Executor, statement: Kind<"create_index">): Promise<void> {
   await inTransaction(executor, async (transaction) => {
-    const table = ownTable(executor, statement.table.parts);
+    const table = ownTable(executor, statement.table.parts, 1088);
     if (table.indexes.some((index) => index.name.toLowerCase() === statement.name.toLowerCase()))
       throw new SqlError(
         1913,
@@ -61,7 +61,7 @@ function refuseDuplicatesOf(table: Table, index: Index, covers: (row: Row) => bo
 
 /** Nothing here depends on how an index is kept: it only has to be there. */
 export function alterIndex(executor: Executor, { name, table: { parts } }: Kind<"alter_index">): void {
-  const table = ownTable(executor, parts);
+  const table = ownTable(executor, parts, 1088);
   const wanted = name?.toLowerCase();
   if (wanted !== undefined && !table.indexes.some((index) => index.name.toLowerCase() === wanted))
     throw new SqlError(2727, `Cannot find index '${name}'.`, 11, 1);

@@ -11,7 +11,7 @@ export async function createTrigger(executor: Executor, statement: Kind<"create_
   const { session, sink } = executor;
   const { insteadOf, events, body, text } = statement;
   await inTransaction(executor, async (transaction) => {
-    const table = ownTable(executor, statement.table.parts);
+    const table = ownTable(executor, statement.table.parts, 8197);
     const { database, schema, name } = placeOf(executor, {
       parts: statement.name.parts.length > 1 ? statement.name.parts : [table.schema, ...statement.name.parts],
     });
@@ -71,7 +71,7 @@ function refuseSecond(database: Database, table: Table, events: TriggerEvent[], 
 /** Those of a table by their names, or all. */
 export async function switchTriggers(executor: Executor, statement: Kind<"switch_triggers">): Promise<void> {
   await inTransaction(executor, async (transaction) => {
-    const table = ownTable(executor, statement.table.parts);
+    const table = ownTable(executor, statement.table.parts, 8197);
     const own = [...table.database.triggers.values()].filter((trigger) => trigger.tableId === table.objectId);
     const chosen = statement.names.map(({ parts }) => {
       const name = parts.at(-1)!.toLowerCase();

@@ -59,6 +59,15 @@ test("floats have digits for ODBC 2 and bits for ODBC 3", async () => {
   assert.deepEqual(await rows("sp_datatype_info_100 7, @ODBCVer = 3", "PRECISION", "NUM_PREC_RADIX"), [[24, 2]]);
 });
 
+test("what tools ask for before they clean or compare a schema is there, if empty", async () => {
+  const asked = ["assemblies", "service_queues", "fulltext_catalogs", "partition_functions", "symmetric_keys"];
+  for (const name of asked) assert.deepEqual((await server.query(`SELECT * FROM sys.${name}`)).rows, [], name);
+  const stats = "SELECT name, stats_id FROM sys.stats WHERE object_id = OBJECT_ID('sales.orders')";
+  assert.deepEqual((await server.query(stats)).rows, [["PK_orders", 1]]);
+  const collections = "SELECT name FROM sys.xml_schema_collections";
+  assert.deepEqual((await server.query(collections)).rows, [["sys"]]);
+});
+
 test("patterns have wildcards and brackets; a backslash is a backslash", async () => {
   await server.query("CREATE TABLE [a_\\%b] (x int); CREATE TABLE [ab\\cb] (x int)");
   assert.deepEqual(await rows("sp_columns N'a[_]\\[%]b'", "TABLE_NAME"), [["a_\\%b"]]);

@@ -237,6 +237,13 @@ describe("ALTER TABLE", () => {
     assert.equal(await sql.error("SELECT z FROM t"), 207);
   });
 
+  test("a table that is not there has each statement's own number", async () => {
+    assert.equal(await sql.error("ALTER TABLE nosuch ADD a int"), 4902);
+    assert.equal(await sql.error("CREATE INDEX ix ON nosuch (a)"), 1088);
+    assert.equal(await sql.error("DBCC CHECKIDENT ('nosuch')"), 2501);
+    assert.equal(await sql.error("CREATE TRIGGER tr ON nosuch AFTER INSERT AS PRINT 'x'"), 8197);
+  });
+
   // https://learn.microsoft.com/sql/relational-databases/system-stored-procedures/sp-rename-transact-sql
   test("sp_rename finds a column or an index by its name alone", async () => {
     await sql.run("CREATE INDEX ix ON t (a); EXEC sp_rename 't.a', 'first'; EXEC sp_rename N'dbo.t.ix', N'ix_first'");

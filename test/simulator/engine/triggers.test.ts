@@ -158,7 +158,7 @@ describe("definitions", () => {
     const { errors } = await sql.attempt("CREATE TRIGGER x ON DATABASE FOR CREATE_TABLE AS PRINT 'x'");
     assert.equal(errors[0]!.number, 40510);
     assert.match(errors[0]!.message, /DDL and logon triggers/);
-    assert.equal(await sql.error("CREATE TRIGGER x ON nosuch AFTER INSERT AS PRINT 'x'"), 208);
+    assert.equal(await sql.error("CREATE TRIGGER x ON nosuch AFTER INSERT AS PRINT 'x'"), 8197);
     assert.equal(await sql.error("DROP TRIGGER nosuch"), 3701);
     assert.equal(await sql.error("DISABLE TRIGGER nosuch ON t"), 4920);
   });
