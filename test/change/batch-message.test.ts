@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { isBatch, packBatches, unpackBatch } from "../../src/change/formats/batch-message.ts";
 import { type Message, messageSize } from "../../src/change/message.ts";
-import { originOf } from "../../src/change/message-id.ts";
+import { originOf, rowId } from "../../src/change/message-id.ts";
 import { RowMessageEncoder } from "./row-encoder.ts";
 
 function encoder(table: string, keyColumns: string[] | null = null): RowMessageEncoder {
@@ -56,6 +56,102 @@ test("a batch is JSON that holds its rows as they are", () => {
   assert.equal(batch!.key, "dbo.Persons");
 });
 
+/** What the rows of a batch are by the JSON of each: shares nothing with what reads batches fast. */
+function byJson(rows: readonly string[], batch: Message): Message[] {
+  const { Origin, ...common } = batch.properties;
+  return rows.map((text) => {
+    const { metadata } = JSON.parse(text);
+    const { LSN, Seq, CommandID, OperationID, Destination, TableName, OperationType, Schema } = metadata;
+    const position = { startLsn: LSN, commandId: CommandID, seqval: Seq, operation: OperationID };
+    return {
+      id: rowId(Origin!, position),
+      key: `${Schema}.${TableName}`,
+      body: Buffer.from(text),
+      properties: { ...common, Destination, TableName, OperationType, LSN },
+    };
+  });
+}
+
+/** Of one that `packBatches` might have made, with other rows in it. */
+function batchOfTexts(texts: readonly string[]): Message {
+  const [batch] = packBatches([row(encoder("Persons"), "{}")], 10_000);
+  return { ...batch!, body: Buffer.from(`{"messages":[${texts.join(",")}]}`) };
+}
+
+test("a row that is written otherwise than those before it is read by what its JSON says", () => {
+  const by = encoder("Persons");
+  const edits: [string | RegExp, string][] = [
+    ['"dbo"', '"sales"'],
+    ["s.d.persons.events", "s.d.people.events"],
+    ['"OperationID":2,"OperationType":"Insert"', '"OperationID":4,"OperationType":"Update"'],
+    ['"OperationID":2', '"OperationID":12'],
+    ['"Insert"', '"\\u0049nsert"'],
+    ['"CommandID":1', '"CommandID":-1'],
+    ['"CommandID":1', '"CommandID":2147483647'],
+    ['"CommandID":1', '"CommandID":1e1'],
+    ['"CommandID":1,"Seq"', '"Seq"'],
+    [/("LSN":"[^"]*",)/, '$1"Extra":{"LSN":"1"},'],
+    [/"LSN":"0/, '"LSN":"F'],
+    [/"Seq":"0/, '"Seq":"'],
+    [/"CommitTime":"[^"]*"/, '"CommitTime":null'],
+    [/"CommitTime":"[^"]*"/, '"CommitTime":"\\u0032026"'],
+    [/"CommitTime":"[^"]*"/, '"CommitTime":"a \\"quoted\\" time"'],
+    [',"metadata"', ', "metadata"'],
+    [/}}$/, '},"before":{"c0":"}"}}'],
+    [/}}$/, '},"after":1}'],
+  ];
+  const text = fc.tuple(rowData, fc.option(fc.constantFrom(...edits))).map(([data, edit]) => {
+    const plain = row(by, data).body.toString();
+    return edit === null ? plain : plain.replace(edit[0], edit[1]);
+  });
+  fc.assert(
+    fc.property(fc.array(text, { minLength: 1, maxLength: 6 }), (texts) => {
+      const batch = batchOfTexts(texts);
+      let expected: Message[];
+      try {
+        expected = byJson(texts, batch);
+      } catch {
+        assert.throws(() => unpackBatch(batch));
+        return;
+      }
+      assert.deepEqual(unpackBatch(batch), expected);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("whatever byte of a batch is changed, it is refused, or each row says what its JSON says", () => {
+  const by = encoder("Persons");
+  const whole = batchOfTexts(['{"c0":1}', '{"c0":"x"}', "{}"].map((data) => row(by, data).body.toString()));
+  fc.assert(
+    fc.property(fc.nat(whole.body.length - 1), fc.oneof(fc.nat(255), fc.constantFrom(...'"\\{}[],:0')), (at, by) => {
+      const body = Buffer.from(whole.body);
+      body[at] = typeof by === "number" ? by : by.charCodeAt(0);
+      const batch = { ...whole, body };
+      let rows: Message[];
+      let expected: Message[];
+      try {
+        rows = unpackBatch(batch);
+        expected = byJson(
+          rows.map((each) => each.body.toString()),
+          batch,
+        );
+      } catch {
+        return;
+      }
+      assert.deepEqual(
+        rows.map(({ body: _, ...rest }) => rest),
+        expected.map(({ body: _, ...rest }) => rest),
+      );
+      assert.equal(
+        `{"messages":[${rows.map((each) => each.body.toString("latin1")).join(",")}]}`,
+        body.toString("latin1"),
+      );
+    }),
+    { numRuns: 3_000 },
+  );
+});
+
 test("a row too large for any batch travels as it is, behind the others of its table", () => {
   const by = encoder("Orders", ["ID"]);
   const large = row(by, `{"ID":1,"text":"${"x".repeat(5_000)}"}`, ["1"]);
@@ -80,6 +176,7 @@ test("a batch that is not one of ours is refused with its id", () => {
   const broken: Message[] = [
     { ...batch!, body: Buffer.from('{"messages":[{"data":{}}') },
     { ...batch!, body: Buffer.from("hello") },
+    { ...batch!, body: Buffer.from(batch!.body.toString().replace(/}$/, '"')) },
     { ...batch!, properties: { OperationType: "Batch" } },
   ];
   for (const message of broken) assert.throws(() => unpackBatch(message), Error);

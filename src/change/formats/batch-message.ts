@@ -6,12 +6,14 @@
  * - key: the batch's key, which is the table's; where its property `KeyColumns` names columns, their values in the row's data;
  * - properties: Destination, TableName, OperationType and LSN from the row's metadata, all others as the batch has them.
  */
-import type { Message } from "../message.ts";
-import { messageSize } from "../message.ts";
+import type { TableName } from "../../ingester/checkpoint.ts";
+import { type Message, messageSize } from "../message.ts";
 import { batchId, originOfId, rowId } from "../message-id.ts";
 import { rowKey, tableKey } from "../ordering-key.ts";
+import type { Position } from "../position.ts";
 import { endOfValue } from "./json-scan.ts";
-import { KEY_COLUMNS } from "./row-message.ts";
+import { KEY_COLUMNS, rowTemplate } from "./row-message.ts";
+import { RowReader } from "./row-reader.ts";
 
 const BATCH = "Batch";
 /** What stands before and behind the bodies of a batch. */
@@ -66,6 +68,7 @@ export function unpackBatch(batch: Message): Message[] {
   const { Origin, ...common } = batch.properties;
   if (Origin === undefined) throw new Error(`Batch message ${batch.id} has no property Origin.`);
   if (!body.subarray(0, OPEN.length).equals(OPEN)) throw new Error(`Batch message ${batch.id} does not begin as one.`);
+  const read = rowsOf(Origin, common);
   const rows: Message[] = [];
   let at = OPEN.length;
   while (body[at] !== 0x5d) {
@@ -73,12 +76,27 @@ export function unpackBatch(batch: Message): Message[] {
       if (body[at] !== 0x2c) throw new Error(`Batch message ${batch.id} is broken at byte ${at}.`);
       at++;
     }
-    const end = endOfValue(body, at);
-    rows.push(unpackRow(body.subarray(at, end), Origin, common));
-    at = end;
+    const row = read(body, at);
+    rows.push(row);
+    at += row.body.length;
   }
-  if (at !== body.length - CLOSE.length) throw new Error(`Batch message ${batch.id} does not end as one.`);
+  if (!body.subarray(at).equals(CLOSE)) throw new Error(`Batch message ${batch.id} does not end as one.`);
   return rows;
+}
+
+/** Reads one row after the other. The first is parsed; those that repeat its text but for their own places need not be. */
+function rowsOf(origin: string, common: Record<string, string>): (json: Buffer, start: number) => Message {
+  let first: { row: Row; reader: RowReader } | undefined;
+  return (json, start) => {
+    const reading = first?.reader.read(json, start);
+    if (first && reading) {
+      return toMessage(json.subarray(start, reading.end), { ...first.row, ...reading }, origin, common);
+    }
+    const body = json.subarray(start, endOfValue(json, start));
+    const row = parseRow(body);
+    first ??= { row, reader: new RowReader(rowTemplate(row)) };
+    return toMessage(body, row, origin, common);
+  };
 }
 
 function pack(rows: readonly Message[]): Message {
@@ -124,11 +142,12 @@ function commonOf(row: Message): string {
 /** A row too large for a batch travelled under its table's key, behind the batches before it. */
 function withOwnKey(row: Message): Message {
   if (row.properties[KEY_COLUMNS] === undefined || row.key !== batchKey(row)) return row;
-  return { ...row, key: unpackRow(row.body, originOfId(row.id), row.properties).key };
+  return { ...row, key: toMessage(row.body, parseRow(row.body), originOfId(row.id), row.properties).key };
 }
 
 interface RowMetadata {
   Destination: string;
+  IngestQueue: string;
   LSN: string;
   OperationID: number;
   OperationType: string;
@@ -138,16 +157,37 @@ interface RowMetadata {
   Seq: string;
 }
 
-function unpackRow(body: Buffer, origin: string, common: Record<string, string>): Message {
+/** What a row message says of itself. */
+interface Row {
+  table: TableName;
+  destination: string;
+  ingestQueue: string;
+  position: Position;
+  operationType: string;
+  /** Where its values end. */
+  dataEnd: number;
+}
+
+function parseRow(body: Buffer): Row {
   const dataEnd = endOfValue(body, DATA_START);
   const { metadata } = JSON.parse(`{${body.toString("utf8", dataEnd + 1)}`) as { metadata: RowMetadata };
-  const position = {
-    startLsn: metadata.LSN,
-    commandId: metadata.CommandID,
-    seqval: metadata.Seq,
-    operation: metadata.OperationID,
+  return {
+    table: { schema: metadata.Schema, table: metadata.TableName },
+    destination: metadata.Destination,
+    ingestQueue: metadata.IngestQueue,
+    position: {
+      startLsn: metadata.LSN,
+      commandId: metadata.CommandID,
+      seqval: metadata.Seq,
+      operation: metadata.OperationID,
+    },
+    operationType: metadata.OperationType,
+    dataEnd,
   };
-  const table = { schema: metadata.Schema, table: metadata.TableName };
+}
+
+function toMessage(body: Buffer, row: Row, origin: string, common: Record<string, string>): Message {
+  const { table, destination, position, operationType, dataEnd } = row;
   const keyColumns = common[KEY_COLUMNS];
   const key =
     keyColumns === undefined
@@ -159,10 +199,10 @@ function unpackRow(body: Buffer, origin: string, common: Record<string, string>)
     body,
     properties: {
       ...common,
-      Destination: metadata.Destination,
-      TableName: metadata.TableName,
-      OperationType: metadata.OperationType,
-      LSN: metadata.LSN,
+      Destination: destination,
+      TableName: table.table,
+      OperationType: operationType,
+      LSN: position.startLsn,
     },
   };
 }
