@@ -11,6 +11,7 @@ import type { RowTemplate } from "../../../change/formats/row-template.ts";
 import type { ValueOptions } from "../../../change/values.ts";
 import { TYPE, type WireColumn } from "../wire/types.ts";
 import { impossible } from "./bounds.ts";
+import { text } from "./constant-text.ts";
 import { runtime } from "./row-runtime.ts";
 import type { RowSink } from "./row-sink.ts";
 import { type ValueCode, valueCode } from "./value-code.ts";
@@ -61,6 +62,12 @@ export interface RowCode {
 /** What stands in place of a masked value. */
 export const MASKED = '"****"';
 
+/**
+ * Columns of one function. V8 takes long to optimise a large function, and leaves one of more than some 60 KB of bytecode as it
+ * is, which a few hundred columns make: a row of more is read by several functions, one behind the other.
+ */
+const COLUMNS_A_FUNCTION = 64;
+
 /** Throws ImpossibleValue where the columns are not those of the plan. */
 export function compileRow(plan: RowPlan, columns: readonly WireColumn[]): RowCode {
   const wanted = plan.fields.length + Object.values(plan.leading).filter((index) => index >= 0).length;
@@ -93,13 +100,16 @@ export class Constants {
   }
 }
 
-/** The source of one function. */
+/** The source of one function, and of those that it hands parts of its work to. */
 class Writer {
   readonly #plan: RowPlan;
   readonly #columns: readonly WireColumn[];
   readonly #constants: Constants;
   readonly #nbc: boolean;
-  readonly #lines: string[] = [];
+  /** Of the function that is being written. */
+  #lines: string[] = [];
+  /** The bodies of the functions that read a part of the values each. */
+  readonly #parts: string[][] = [];
   /** What the row takes at most, but for what asks for room by itself. */
   #room = 64;
 
@@ -111,11 +121,21 @@ class Writer {
   }
 
   function(name: string): string {
-    this.#body();
-    return `function ${name}(s, sv, p, end, sink) {
+    this.#body(name);
+    const parts = this.#parts.map(
+      (lines, index) => `function ${partOf(name, index)} {
+const ROOM = ${this.#room};
+let d = sink.bytes, dv = sink.view, o = sink.end, n = 0, q = 0;
+${lines.join("\n")}
+sink.end = o;
+return p;
+}`,
+    );
+    return `${parts.join("\n")}
+function ${name}(s, sv, p, end, sink) {
 const ROOM = ${this.#room};
 let d = sink.bytes, dv = sink.view, o = sink.at, n = 0, q = 0;
-${this.#nbc ? this.#bitmap() : ""}
+${this.#nbc ? this.#bitmap() : "const nulls = 0;"}
 if (d.length - o < ROOM) { sink.grow(o, ROOM); d = sink.bytes; dv = sink.view; }
 ${this.#lines.join("\n")}
 sink.end = o;
@@ -136,19 +156,20 @@ return p;
     return `(s[nulls + ${index >> 3}] & ${1 << (index & 7)}) !== 0`;
   }
 
-  #body(): void {
+  #body(name: string): void {
     const { leading, fields, template } = this.#plan;
     const first = this.#columns.length - fields.length;
     for (let index = 0; index < first; index++) this.#leading(index);
     this.#add(`sink.lsnAt = lsnAt; sink.seqvalAt = seqvalAt; sink.command = command; sink.operation = operation;`);
+    if (leading.mask < 0) this.#add("const maskAt = 0, maskLength = 0;");
     if (leading.commitTime < 0) this.#add("sink.setTime(0, -1, 0);");
     const data = template.findIndex((part) => "part" in part && part.part === "data");
     this.#add("if (operation !== 3) {");
-    for (const part of template.slice(0, data)) this.#part(part);
+    for (const part of template.slice(0, data)) this.#piece(part);
     this.#add("}");
-    this.#data(first);
+    this.#data(name, first);
     this.#add("if (operation !== 3) {");
-    for (const part of template.slice(data + 1)) this.#part(part);
+    for (const part of template.slice(data + 1)) this.#piece(part);
     this.#add("}");
   }
 
@@ -254,17 +275,36 @@ if (p + n > end) return -1; maskAt = p; maskLength = n; p += n; }`);
 
   // ---------------------------------------------------------------- the values
 
-  #data(first: number): void {
-    const { fields } = this.#plan;
+  #data(name: string, first: number): void {
+    const { length } = this.#plan.fields;
     // Every member begins with a comma; the first one's becomes the opening brace.
     this.#add("const opened = o;");
-    for (const [at, field] of fields.entries()) {
+    if (length <= COLUMNS_A_FUNCTION) this.#members(first, 0, length);
+    else
+      for (let from = 0; from < length; from += COLUMNS_A_FUNCTION)
+        this.#part(name, () => this.#members(first, from, Math.min(length, from + COLUMNS_A_FUNCTION)));
+    this.#add("if (o === opened) { d[o] = 123; d[o + 1] = 125; o += 2; } else { d[opened] = 123; d[o++] = 125; }");
+  }
+
+  #part(name: string, write: () => void): void {
+    const lines = this.#lines;
+    this.#lines = [];
+    write();
+    const index = this.#parts.push(this.#lines) - 1;
+    this.#lines = lines;
+    this.#add(`sink.end = o;
+p = ${partOf(name, index)};
+if (p < 0) return -1;
+o = sink.end; d = sink.bytes; dv = sink.view;`);
+  }
+
+  #members(first: number, from: number, to: number): void {
+    for (const [index, field] of this.#plan.fields.slice(from, to).entries()) {
       const { key } = field;
       if (key >= 0) this.#add(`const keyFrom${key} = o + ${labelOf(field).length};`);
-      this.#value(first + at, this.#columns[first + at]!, field);
+      this.#value(first + from + index, this.#columns[first + from + index]!, field);
       if (key >= 0) this.#add(`sink.keys[${key * 2}] = keyFrom${key}; sink.keys[${key * 2 + 1}] = o;`);
     }
-    this.#add("if (o === opened) { d[o] = 123; d[o + 1] = 125; o += 2; } else { d[opened] = 123; d[o++] = 125; }");
   }
 
   #value(index: number, column: WireColumn, field: RowField): void {
@@ -303,7 +343,7 @@ if (p + n > end) return -1; maskAt = p; maskLength = n; p += n; }`);
 
   // ---------------------------------------------------------------- the rest of the template
 
-  #part(part: RowTemplate[number]): void {
+  #piece(part: RowTemplate[number]): void {
     if ("text" in part && !("part" in part)) {
       this.#room += Buffer.byteLength(part.text);
       this.#add(text(part.text));
@@ -352,6 +392,11 @@ o = sink.putBefore(o);
   }
 }
 
+/** As it is declared and as it is called: both have the same names for what it needs. */
+function partOf(name: string, index: number): string {
+  return `${name}${index}(s, sv, p, end, sink, operation, nulls, maskAt, maskLength)`;
+}
+
 const INTEGERS: ReadonlySet<number> = new Set([TYPE.tinyint, TYPE.smallint, TYPE.int, TYPE.intn]);
 
 function labelOf(field: RowField): Buffer {
@@ -369,26 +414,4 @@ function byOperation(one: string, two: string, four: string): string {
 /** A value that is no JSON string becomes one where every value is to be. */
 function quoted(code: ValueCode, values: ValueOptions): string {
   return values.values === "string" && !code.string ? `d[o++] = 34;\n${code.write}\nd[o++] = 34;` : code.write;
-}
-
-/**
- * Writes constant text, eight bytes at a time: a store of a double copies its bits, and no eight bytes of UTF-8 are those of
- * a NaN, which a store might change (their last byte would be 0x7F or 0xFF and the one before it 0xF0 or above).
- */
-function text(value: string): string {
-  const bytes = Buffer.from(value);
-  if (bytes.length === 0) return "";
-  const stores: string[] = [];
-  let at = 0;
-  for (; bytes.length - at >= 8; at += 8) stores.push(store8(bytes, at));
-  if (at < bytes.length && bytes.length >= 8) stores.push(store8(bytes, bytes.length - 8));
-  else {
-    for (; bytes.length - at >= 4; at += 4) stores.push(`dv.setInt32(o + ${at}, ${bytes.readInt32LE(at)}, true);`);
-    for (; at < bytes.length; at++) stores.push(`d[o + ${at}] = ${bytes[at]};`);
-  }
-  return `${stores.join(" ")} o += ${bytes.length};`;
-}
-
-function store8(bytes: Buffer, at: number): string {
-  return `dv.setFloat64(o + ${at}, ${bytes.readDoubleLE(at)}, true);`;
 }

@@ -29,7 +29,7 @@ export class RowSink {
   view: DataView;
   /** Where the next row begins: before it is what counts. */
   at: number;
-  /** Where the row that was written last ends. */
+  /** Where the row that was written last ends; while one is being written, how far it has come. */
   end = 0;
 
   // Of the row that was read last: offsets into the bytes that it was read from.

@@ -31,3 +31,20 @@ test("random tables of 1 to 60 columns of all types, with random settings, becom
     { numRuns: 300 },
   );
 });
+
+test("random tables of up to 1,000 columns, whose rows are read by several functions, wherever they are cut", (t) => {
+  const first = Date.now() % 2 ** 31;
+  t.diagnostic(`seed ${first}`);
+  for (const [index, columns] of [64, 65, 128, 129, 700, 1_000].entries()) {
+    const random = new Random(first + index);
+    const { plan, tokens } = randomTable(random, columns, 6);
+    const stream = packets(tokens);
+    const expected = referenceReading(stream, plan)!;
+    const cuts = [0, ...Array.from({ length: 50 }, () => random.below(stream.length)), stream.length].sort(
+      (a, b) => a - b,
+    );
+    const chunks = cuts.slice(1).map((to, cut) => stream.subarray(cuts[cut], to));
+    for (const each of [[stream], chunks])
+      assert.equal(difference(new Reader(plan).read(each)!, expected, plan), null, `${columns} columns`);
+  }
+});
