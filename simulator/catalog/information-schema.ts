@@ -13,6 +13,7 @@ import { Variant } from "../engine/values.ts";
 import { type RowObject, view } from "./define.ts";
 import { parametersOfModule } from "./modules.ts";
 import { relations } from "./relations.ts";
+import { ROUTINES, routines } from "./routines.ts";
 import { collationOfType, precisionOf, scaleOf, typeName } from "./system-types.ts";
 
 const COLUMNS = `TABLE_CATALOG nvarchar(128), TABLE_SCHEMA nvarchar(128), TABLE_NAME sysname!, COLUMN_NAME sysname, ORDINAL_POSITION int,
@@ -232,22 +233,7 @@ export function registerInformationSchema(engine: Engine): void {
           IS_UPDATABLE: "NO",
         })),
     ),
-    view(
-      schema,
-      "ROUTINES",
-      `SPECIFIC_CATALOG nvarchar(128), SPECIFIC_SCHEMA nvarchar(128), SPECIFIC_NAME nvarchar(128)!,
-       ROUTINE_CATALOG nvarchar(128), ROUTINE_SCHEMA nvarchar(128), ROUTINE_NAME nvarchar(128)!, ROUTINE_TYPE nvarchar(20)`,
-      ({ database }) =>
-        [...database.procedures.values(), ...database.functions.values()].map((one) => ({
-          SPECIFIC_CATALOG: database.name,
-          SPECIFIC_SCHEMA: one.schema,
-          SPECIFIC_NAME: one.name,
-          ROUTINE_CATALOG: database.name,
-          ROUTINE_SCHEMA: one.schema,
-          ROUTINE_NAME: one.name,
-          ROUTINE_TYPE: "body" in one ? "PROCEDURE" : "FUNCTION",
-        })),
-    ),
+    view(schema, "ROUTINES", ROUTINES, routines),
     view(
       schema,
       "SEQUENCES",

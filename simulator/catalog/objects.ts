@@ -193,6 +193,11 @@ const TABLE = `${OBJECT}, lob_data_space_id int!, filestream_data_space_id int, 
   is_node bit!, is_edge bit!, ledger_type tinyint!, ledger_type_desc nvarchar(60)!, ledger_view_id int,
   is_dropped_ledger_table bit!`;
 
+function viewRow(context: EngineContext, object: CatalogObject): RowObject {
+  const view = context.database.findView(object.schema, object.name);
+  return { ...objectRow(context, object), with_check_option: view?.checked === true };
+}
+
 const VIEW = `${OBJECT}, is_replicated bit!, has_replication_filter bit!, has_opaque_metadata bit!, has_unchecked_assembly_data bit!,
   with_check_option bit!, is_date_correlation_view bit!, is_tracked_by_cdc bit!, has_snapshot bit!`;
 
@@ -215,12 +220,10 @@ export function registerObjectViews(engine: Engine): void {
       for (const object of databaseObjects(context.database)) if (object.type === "U ") yield tableRow(context, object);
     }),
     view("sys", "views", VIEW, function* (context) {
-      for (const object of databaseObjects(context.database))
-        if (object.type === "V ") yield objectRow(context, object);
+      for (const object of databaseObjects(context.database)) if (object.type === "V ") yield viewRow(context, object);
     }),
     view("sys", "all_views", VIEW, function* (context) {
-      for (const object of databaseObjects(context.database))
-        if (object.type === "V ") yield objectRow(context, object);
+      for (const object of databaseObjects(context.database)) if (object.type === "V ") yield viewRow(context, object);
       for (const object of systemObjects(context.engine, context.database))
         if (object.type === "V ") yield objectRow(context, object);
     }),

@@ -60,6 +60,8 @@ export class Engine implements SqlEngine {
   readonly collation: string;
   readonly timeZone: TimeZone;
   readonly startTime: Date;
+  /** @@CONNECTIONS: how many there have been. */
+  connections = 0;
   /** By lower-case name. */
   readonly databases = new Map<string, Database>();
   readonly logins = new Map<string, ServerLogin>();
@@ -213,6 +215,7 @@ export class Engine implements SqlEngine {
 
   /** A session without a password: for what runs inside the server. */
   openSession(login: ServerLogin, database: Database, from?: Login): Session {
+    this.connections++;
     let spid = 51;
     while (this.sessions.has(spid)) spid++;
     const session = new Session(this, spid, login, database, from);

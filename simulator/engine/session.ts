@@ -44,8 +44,11 @@ export type EnvironmentChange =
  * server ends the response itself.
  */
 export interface ResultSink {
-  /** Begins a result set; `browse`: where its columns come from, which only cursors tell. */
-  columns(columns: ResultColumn[], browse?: BrowseInfo): void;
+  /**
+   * Begins a result set. `order`: the columns by which it is sorted, from 1; `browse`: where its columns come from, which only
+   * cursors tell.
+   */
+  columns(columns: ResultColumn[], browse?: BrowseInfo, order?: readonly number[]): void;
   /** A row of the current result set, one value a column. */
   row(values: readonly Value[]): void | Promise<void>;
   /** Many rows in one piece; whoever has it not gets them one by one. */

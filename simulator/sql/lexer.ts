@@ -56,8 +56,8 @@ function classify(code: number): number {
 
 /** The symbols of two characters, by their first. `< =`, with a blank, is put together by the parser. */
 const SECOND: Record<string, string> = {
-  "<": "=>",
-  ">": "=",
+  "<": "=><",
+  ">": "=>",
   "!": "=<>",
   "+": "=",
   "-": "=",

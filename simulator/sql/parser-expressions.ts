@@ -6,7 +6,7 @@ import { query } from "./parser-queries.ts";
 import type { TokenReader } from "./token-reader.ts";
 
 /**
- * Expressions, by precedence: `~`, COLLATE and AT TIME ZONE; `*` `/` `%`; `+` `-` `&` `^` `|`.
+ * Expressions, by precedence: `~`, COLLATE and AT TIME ZONE; `*` `/` `%`; `+` `-` `&` `^` `|` `<<` `>>`.
  * https://learn.microsoft.com/sql/t-sql/language-elements/operator-precedence-transact-sql
  *
  * A parenthesis may hold an expression or a condition, and only its end tells: where a condition may stand, these
@@ -20,12 +20,19 @@ export function additive(p: TokenReader, orCondition: boolean): Expr | Cond {
   let left = multiplicative(p, orCondition);
   for (;;) {
     const op = p.token.key;
-    if (op !== "+" && op !== "-" && op !== "&" && op !== "|" && op !== "^") return left;
+    const shift = SHIFTS[op];
+    if (op !== "+" && op !== "-" && op !== "&" && op !== "|" && op !== "^" && !shift) return left;
     if (orCondition && isCondition(left)) return left;
     p.advance();
-    left = { kind: "binary", op, left: left as Expr, right: multiplicative(p, false) as Expr };
+    const operands = [left as Expr, multiplicative(p, false) as Expr] as const;
+    left = shift
+      ? { kind: "call", name: { parts: [shift] }, args: [...operands] }
+      : { kind: "binary", op: op as "+", left: operands[0], right: operands[1] };
   }
 }
+
+/** "The LEFT_SHIFT function is also accessible through the << operator": https://learn.microsoft.com/sql/t-sql/functions/left-shift-transact-sql */
+const SHIFTS: Record<string, string> = { "<<": "left_shift", ">>": "right_shift" };
 
 function multiplicative(p: TokenReader, orCondition: boolean): Expr | Cond {
   let left = unary(p, orCondition);

@@ -31,6 +31,7 @@ import {
   writeEnvBytes,
   writeEnvText,
   writeMessage,
+  writeOrder,
   writeReturnStatus,
   writeReturnValue,
 } from "./tokens.ts";
@@ -93,7 +94,7 @@ export class Response implements ResultSink {
     this.#rpc = rpc;
   }
 
-  columns(columns: ResultColumn[], browse?: BrowseInfo): void {
+  columns(columns: ResultColumn[], browse?: BrowseInfo, order: readonly number[] = []): void {
     if (this.#closed) return;
     const { output, dialect, collation } = this.#context;
     this.#release();
@@ -109,6 +110,7 @@ export class Response implements ResultSink {
     }));
     writeColumns(output.tokens, dialect, described);
     if (browse) writeBrowseInfo(output.tokens, dialect, browse);
+    if (order.length > 0) writeOrder(output.tokens, order);
   }
 
   #flags(column: ResultColumn): number {

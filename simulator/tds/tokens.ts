@@ -10,6 +10,7 @@ export const TOKEN = {
   colMetadata: 0x81,
   tableName: 0xa4,
   columnInfo: 0xa5,
+  order: 0xa9,
   error: 0xaa,
   info: 0xab,
   returnValue: 0xac,
@@ -191,6 +192,16 @@ export function writeBrowseInfo(to: ByteWriter, dialect: Dialect, { tables, colu
     if (name !== undefined) to.bVarchar(name);
   }
   to.patchU16(columnsAt, to.length - columnsAt - 2);
+}
+
+/**
+ * ORDER (2.2.7.17): the columns by which ORDER BY has sorted, from 1. Whether it is sent where a query sorts by what is no column of
+ * its result is not documented; it is not, here.
+ */
+export function writeOrder(to: ByteWriter, columns: readonly number[]): void {
+  to.u8(TOKEN.order);
+  to.u16(columns.length * 2);
+  for (const column of columns) to.u16(column);
 }
 
 function writeTypeHead(to: ByteWriter, dialect: Dialect, userType: number, flags: number): void {

@@ -12,6 +12,28 @@ const SMALLINT: SqlType = { id: "smallint" };
 
 type Global = [type: SqlType, read: (session: Session, run: Run) => Value];
 
+/** Microseconds of a tick. https://learn.microsoft.com/sql/t-sql/functions/timeticks-transact-sql */
+const TICK = 31_250;
+
+/** https://learn.microsoft.com/sql/t-sql/functions/system-statistical-functions-transact-sql: of what is not measured, nothing. */
+const STATISTICS: Record<string, Global> = {
+  "@@timeticks": [INT, () => TICK],
+  "@@idle": [INT, ({ engine }) => Math.floor(((engine.now().getTime() - engine.startTime.getTime()) * 1000) / TICK)],
+  ...Object.fromEntries(
+    [
+      "@@cpu_busy",
+      "@@io_busy",
+      "@@pack_received",
+      "@@pack_sent",
+      "@@packet_errors",
+      "@@total_errors",
+      "@@total_read",
+      "@@total_write",
+    ].map((name): [string, Global] => [name, [INT, () => 0]]),
+  ),
+  "@@connections": [INT, ({ engine }) => engine.connections],
+};
+
 const GLOBALS: Record<string, Global> = {
   "@@rowcount": [INT, (session) => session.rowCount],
   "@@error": [INT, (session) => session.lastError],
@@ -41,6 +63,7 @@ const GLOBALS: Record<string, Global> = {
   "@@procid": [INT, () => 0],
   "@@lock_timeout": [INT, (session) => session.options.lockTimeout],
   "@@textsize": [INT, (session) => session.options.textSize],
+  ...STATISTICS,
   "@@dbts": [
     { id: "varbinary", length: 8 },
     (session) => {

@@ -7,7 +7,8 @@ import type { Compiled, Frame } from "../expressions/compiled.ts";
 import type { Activation } from "../run.ts";
 import type { SqlError } from "../session.ts";
 import { INT, SYSNAME } from "../types/types.ts";
-import { Decimal, type SqlType, type Value } from "../values.ts";
+import type { SessionOptions } from "../user-session.ts";
+import { Decimal, type SqlType, type Value, Variant } from "../values.ts";
 import { type Builtins, builtin, int, strict, text } from "./builtin.ts";
 
 function info(type: SqlType, read: (frame: Frame) => Value): Compiled {
@@ -23,6 +24,20 @@ function ofError(type: SqlType, read: (error: SqlError) => Value) {
     }),
   );
 }
+
+/** https://learn.microsoft.com/sql/t-sql/functions/sessionproperty-transact-sql */
+const PROPERTIES: Record<string, BooleanOption> = {
+  ANSI_NULLS: "ansiNulls",
+  ANSI_PADDING: "ansiPadding",
+  ANSI_WARNINGS: "ansiWarnings",
+  ARITHABORT: "arithAbort",
+  CONCAT_NULL_YIELDS_NULL: "concatNullYieldsNull",
+  NUMERIC_ROUNDABORT: "numericRoundAbort",
+  QUOTED_IDENTIFIER: "quotedIdentifier",
+};
+type BooleanOption = {
+  [K in keyof SessionOptions]: SessionOptions[K] extends boolean ? K : never;
+}[keyof SessionOptions];
 
 const NUMERIC38: SqlType = { id: "numeric", precision: 38, scale: 0 };
 
@@ -81,6 +96,12 @@ export const sessionFunctions: Builtins = {
     ),
   ),
   app_name: builtin(0, 0, () => info(SYSNAME, (frame) => frame.run.session.application)),
+  sessionproperty: builtin(1, 1, ([name]) =>
+    info({ id: "sql_variant" }, (frame) => {
+      const option = PROPERTIES[String(text(name!).evaluate(frame) ?? "").toUpperCase()];
+      return option ? new Variant(INT, frame.run.session.options[option] ? 1 : 0) : null;
+    }),
+  ),
   host_name: builtin(0, 0, () => info(SYSNAME, (frame) => frame.run.session.host)),
   suser_sname: builtin(0, 1, () => info(SYSNAME, (frame) => frame.run.session.login.name)),
   suser_name: builtin(0, 1, () => info(SYSNAME, (frame) => frame.run.session.login.name)),

@@ -24,6 +24,8 @@ export interface Plan {
   columns: SourceColumn[];
   /** Of a plan that was asked to be traced, where its rows are stored rows: not aggregated, combined or made distinct. */
   origins?: Origin[];
+  /** The columns by which ORDER BY sorts, from 1, where it sorts by columns of the result alone. */
+  order?: readonly number[];
   /** The source of the FROM clause that each column is of: what FOR … AUTO nests by. */
   tables?: ({ slot: number; name: string } | undefined)[];
   /** How many blocks outwards it refers to; 0: to none, its rows are the same for the whole statement. */

@@ -259,6 +259,7 @@ function finish(plan: Plan, tail: Tail, compiler: Compiler): Plan {
   return {
     columns: plan.columns,
     reach: plan.reach,
+    order: columns.map(({ column }) => column + 1),
     *open(outer, run) {
       const frame = newFrame(0, outer, run);
       const { skip, take } = countOf(offset, fetch, frame);

@@ -141,6 +141,7 @@ export function compileSelect(
   return {
     columns,
     ...(trace ? { origins: trace.origins } : {}),
+    ...orderOf(order),
     ...(groups ? {} : { tables: outputs.map(({ value }) => tableOf(value, scope)) }),
     get reach() {
       return scope.reach;
@@ -214,6 +215,11 @@ function tableOf({ column }: Compiled, scope: Scope): { slot: number; name: stri
   if (column?.depth !== 0) return undefined;
   const source = scope.sources.find(({ slot }) => slot === column.slot);
   return source && { slot: column.slot, name: source.parts[source.parts.length - 1]! };
+}
+
+function orderOf(keys: { output: number | undefined }[]): Pick<Plan, "order"> {
+  const places = keys.map(({ output }) => (output === undefined ? 0 : output + 1));
+  return places.length > 0 && !places.includes(0) ? { order: places } : {};
 }
 
 /** Whether the select list may take a sequence's numbers. */

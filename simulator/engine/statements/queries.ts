@@ -32,7 +32,7 @@ export async function runQuery(executor: Executor, query: Query): Promise<void> 
     let count = 0;
     try {
       const run = new Run(session, executor.activation, snapshot, executor.signal);
-      if (!assigns) sink.columns(plan.columns);
+      if (!assigns) sink.columns(plan.columns, undefined, plan.order);
       const block = sink.block ? (rows: RowBlock) => sink.block!(rows) : undefined;
       count = await deliver(executor, plan, run, assigns ? null : (row) => sink.row(row), block);
     } finally {

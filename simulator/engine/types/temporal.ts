@@ -136,6 +136,16 @@ const TIME =
 export function parseTemporal(text: string, order = "mdy"): Parsed {
   const trimmed = text.trim();
   if (trimmed === "") return { value: new Temporal(DAYS_1900, 0), hasDate: false, hasOffset: false, digits: 0 };
+  const zoned = /^(.*\d) +([+-]\d{1,2}:\d{2})$/.exec(trimmed);
+  // A date with an offset alone is its midnight there.
+  if (zoned && !zoned[1]!.includes(":")) {
+    const date = parseDate(zoned[1]!.trim(), order);
+    const offset = parseOffset(zoned[2]!);
+    if (typeof date === "string") return date;
+    return offset === undefined
+      ? "range"
+      : { value: withOffset(date, 0, offset), hasDate: true, hasOffset: true, digits: 0 };
+  }
   const found = TIME.exec(trimmed);
   // A bare number is a date (20240131), not an hour.
   const isTime = found !== null && (found[2] !== undefined || found[5] !== undefined);
@@ -359,6 +369,11 @@ for (const [alias, style] of [
   [121, 21],
 ] as const)
   STYLES[alias] = STYLES[style]!;
+
+/** Dates of the Islamic calendar as SQL Server reckons it. */
+export function isHijri(style: number | undefined): boolean {
+  return style === 130 || style === 131;
+}
 
 /** Undefined where there is no such style. */
 export function formatTemporal(value: Temporal, type: SqlType, style: number): string | undefined {

@@ -3,7 +3,7 @@ import { unsupported } from "../errors.ts";
 import { SqlError } from "../session.ts";
 import { type SqlType, Temporal } from "../values.ts";
 import { type ConversionOptions, type Converter, overflow } from "./conversion-rules.ts";
-import { DAYS_1900, fitTemporal, local, normalise, parseTemporal, TICKS_PER_DAY } from "./temporal.ts";
+import { DAYS_1900, fitTemporal, isHijri, local, normalise, parseTemporal, TICKS_PER_DAY } from "./temporal.ts";
 import { toFloat } from "./to-numbers.ts";
 import { isBinary, isNumber, isTemporal, isText } from "./types.ts";
 
@@ -26,6 +26,7 @@ export function toTemporal(from: SqlType, to: SqlType, options: ConversionOption
     };
   }
   if (isText(from)) {
+    if (isHijri(options.style)) throw unsupported(`style ${options.style}, of the Hijri calendar`);
     const order = styleOrder(options.style) ?? options.dateFormat;
     const old = to.id === "datetime" || to.id === "smalldatetime";
     return (value) => {

@@ -6,7 +6,7 @@ import { SqlError } from "../session.ts";
 import type { Decimal, SqlType, Temporal } from "../values.ts";
 import { type ConversionOptions, type Converter, overflow, type Present } from "./conversion-rules.ts";
 import { rescale } from "./decimals.ts";
-import { defaultStyle, formatTemporal } from "./temporal.ts";
+import { defaultStyle, formatTemporal, isHijri } from "./temporal.ts";
 import {
   isApproximate,
   isBinary,
@@ -85,6 +85,7 @@ function writer(from: SqlType, to: SqlType, { style, collation }: ConversionOpti
   if (isApproximate(from)) return (value) => floatText(value as number, style ?? 0, from.id === "real");
   if (isTemporal(from)) {
     const chosen = style ?? defaultStyle(from);
+    if (isHijri(style)) throw unsupported(`style ${style}, of the Hijri calendar`);
     return (value) => {
       const text = formatTemporal(value as Temporal, from, chosen);
       if (text === undefined)

@@ -186,3 +186,48 @@ describe("choices and series", () => {
     assert.deepEqual(await row("SELECT APPROX_COUNT_DISTINCT(x) FROM (VALUES (1), (2), (2), (NULL)) v (x)"), [2n]);
   });
 });
+
+// https://learn.microsoft.com/sql/t-sql/functions/left-shift-transact-sql and right-shift-transact-sql
+test("<< and >> are LEFT_SHIFT and RIGHT_SHIFT, of the same precedence as + and &", async () => {
+  assert.deepEqual(await row("SELECT 12345 << 5, 12345 >> 5, 12345 << -5"), [395040, 385, 385]);
+  assert.deepEqual(await row("SELECT 1 + 1 << 2, 1 << 1 + 1, 2 * 3 << 1"), [8, 3, 12]);
+  assert.deepEqual(await row("SELECT CASE WHEN 1 << 2 > 3 THEN 'more' END"), ["more"]);
+});
+
+// https://learn.microsoft.com/sql/t-sql/functions/sessionproperty-transact-sql
+test("SESSIONPROPERTY tells the seven SET options of the session as 1 and 0, and NULL for what is none", async () => {
+  const { sql: own } = await start();
+  // These two are always on here.
+  const fixed = ["ANSI_NULLS", "CONCAT_NULL_YIELDS_NULL"];
+  const free = ["ANSI_PADDING", "ANSI_WARNINGS", "ARITHABORT", "NUMERIC_ROUNDABORT", "QUOTED_IDENTIFIER"];
+  for (const option of [...fixed, ...free])
+    for (const on of fixed.includes(option) ? [true] : [true, false]) {
+      await own.run(`SET ${option} ${on ? "ON" : "OFF"}`);
+      const found = await own.rows(`SELECT CAST(SESSIONPROPERTY('${option.toLowerCase()}') AS int)`);
+      assert.deepEqual(found, [[on ? 1 : 0]], option);
+    }
+  assert.deepEqual(await own.rows("SELECT SESSIONPROPERTY('NOCOUNT')"), [[null]]);
+});
+
+// https://learn.microsoft.com/sql/t-sql/functions/system-statistical-functions-transact-sql
+test("system statistical functions are integers, and the idle time grows in ticks of 31.25 ms", async () => {
+  const names =
+    "@@CPU_BUSY, @@IO_BUSY, @@PACK_SENT, @@PACK_RECEIVED, @@PACKET_ERRORS, @@TOTAL_READ, @@TOTAL_WRITE, @@TOTAL_ERRORS";
+  for (const value of await row(`SELECT ${names}`)) assert.ok(Number.isInteger(value));
+  assert.deepEqual(await row("SELECT @@TIMETICKS"), [31250]);
+  const [idle, connections] = (await row("SELECT @@IDLE, @@CONNECTIONS")) as number[];
+  assert.ok(idle! >= 0 && connections! >= 1);
+});
+
+test("a date with an offset alone is a datetimeoffset at midnight; styles of the Hijri calendar are refused", async () => {
+  const convert = "SELECT CONVERT(varchar(40), CAST('2022-01-01 +05:00' AS datetimeoffset(0)))";
+  assert.deepEqual(await row(convert), ["2022-01-01 00:00:00 +05:00"]);
+  assert.deepEqual(
+    await row("SELECT CAST('20220101 -08:30' AS datetime2(0))"),
+    await row("SELECT CAST('20220101' AS datetime2(0))"),
+  );
+  assert.equal(await sql.error("SELECT CAST('2022-01-01 +15:00' AS datetimeoffset)"), 241);
+  assert.equal(await sql.error("SELECT CAST('2022-13-01 +05:00' AS datetimeoffset)"), 241);
+  assert.equal(await sql.error("SELECT CONVERT(nvarchar(40), GETDATE(), 130)"), 40510);
+  assert.equal(await sql.error("SELECT CONVERT(datetime, '22/12/1440', 131)"), 40510);
+});
