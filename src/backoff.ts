@@ -51,3 +51,11 @@ export function waitFor(ms: number, signal?: AbortSignal): Promise<void> {
     signal?.addEventListener("abort", done, { once: true });
   });
 }
+
+/**
+ * For looking again and again at something that says nothing by itself: how long to pause after so long a wait. An eighth of
+ * it: what has just begun is soon looked at, and looking late never adds more than an eighth. All in milliseconds.
+ */
+export function pauseAfter(waited: number, { least, most }: { least: number; most: number }): number {
+  return Math.min(most, Math.max(least, waited / 8));
+}

@@ -5,15 +5,15 @@
  * which they were asked for, so that many senders share one fsync. node:sqlite is synchronous: a transaction never spans
  * an await, and is ended early (after about 25 ms) so that timers and sockets of this process are not starved.
  *
- * A write lock that another process holds is waited for in steps of about a millisecond without blocking this process;
- * after a busy stretch the lock is left free for a moment, so that the others find a gap.
+ * A write lock that another process holds is waited for in steps of a millisecond or an eighth of the wait so far, without
+ * blocking this process; after a busy stretch the lock is left free for a moment, so that the others find a gap.
  */
 import { EventEmitter } from "node:events";
 import { mkdirSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { waitFor } from "../backoff.ts";
+import { pauseAfter, waitFor } from "../backoff.ts";
 import { DStreamError } from "../errors.ts";
 
 /**
@@ -60,6 +60,8 @@ interface Job {
 }
 
 const LONGEST_TRANSACTION_MS = 25;
+/** Between two attempts to get the write lock. */
+const LOCK_PAUSE_MS = { least: 1, most: 10 };
 /**
  * The log is copied into the file and cut when it is longer than this. SQLite's own checkpoints only ever begin anew when
  * they happen to find nobody else at the file; with several busy processes the log would grow and grow.
@@ -109,8 +111,7 @@ export class SqliteFile {
         return new SqliteFile(absolute, database, schema.what, busyMs);
       } catch (error) {
         database?.close();
-        const fault = translate(error, `open ${schema.what} ${absolute}`);
-        if (!isBusy(fault) || performance.now() > deadline) throw fault;
+        if (!isBusy(error) || performance.now() > deadline) throw translate(error, `open ${schema.what} ${absolute}`);
         await waitFor(5 + Math.random() * 20);
       }
     }
@@ -131,8 +132,7 @@ export class SqliteFile {
         this.#checkStillThere("read");
         return work();
       } catch (error) {
-        const fault = translate(error, `read ${this.#what} ${this.path}`);
-        if (!isBusy(fault) || performance.now() > deadline) throw fault;
+        if (!isBusy(error) || performance.now() > deadline) throw translate(error, `read ${this.#what} ${this.path}`);
         await waitFor(1 + Math.random() * 4);
       }
     }
@@ -262,9 +262,9 @@ export class SqliteFile {
         this.#database.exec("BEGIN IMMEDIATE");
         return;
       } catch (error) {
-        const fault = translate(error, `write to ${this.#what} ${this.path}`);
-        if (!isBusy(fault) || performance.now() - asked > this.#busyMs) throw fault;
-        await waitFor(1);
+        const waited = performance.now() - asked;
+        if (!isBusy(error) || waited > this.#busyMs) throw translate(error, `write to ${this.#what} ${this.path}`);
+        await waitFor(pauseAfter(waited, LOCK_PAUSE_MS));
       }
     }
   }
@@ -342,12 +342,13 @@ function prepareFile(database: DatabaseSync, path: string, schema: FileSchema): 
   database.exec("PRAGMA busy_timeout = 0");
 }
 
-function isBusy(fault: unknown): boolean {
-  return fault instanceof FileError && fault.kind === "busy";
-}
-
 /** SQLite's primary result codes, https://www.sqlite.org/rescode.html */
 const PRIMARY = { perm: 3, busy: 5, locked: 6, readonly: 8, io: 10, corrupt: 11, full: 13, cantopen: 14, notadb: 26 };
+
+function isBusy(error: unknown): boolean {
+  const { errcode = 0 } = error as { errcode?: number };
+  return (errcode & 0xff) === PRIMARY.busy || (errcode & 0xff) === PRIMARY.locked;
+}
 
 /** What SQLite or the file system said, as a FileError. Everything else is a mistake of ours and passes unchanged. */
 function translate(error: unknown, doing: string): unknown {

@@ -5,7 +5,7 @@
  * it `lost` (the lease ended unrenewed: this process was stopped or starved). A settlement that fails because the file is
  * busy or the disk is full leaves it `open`: it may be settled again, or comes again when the process ends.
  */
-import { waitFor } from "../../backoff.ts";
+import { pauseAfter, waitFor } from "../../backoff.ts";
 import type { Message } from "../../change/message.ts";
 import { TransportError } from "../../errors.ts";
 import type { SqliteFile } from "../../sqlite/file.ts";
@@ -82,49 +82,47 @@ function moment(): { wall: number; monotonic: number } {
   return { wall: Date.now(), monotonic: performance.now() };
 }
 
-/** Looks at what other processes have written are this far apart: after work, and when nothing has come for a while. */
-const BUSY_LOOK_MS = 4;
-const IDLE_LOOK_MS = 100;
+/** Between two looks at what other processes have written: after work, and when nothing has come for a while. */
+const LOOK_PAUSE_MS = { least: 2, most: 100 };
 /** How often a receiver looks although nobody has written: leases end and processes die silently. */
 const SILENT_LOOK_MS = 250;
 
-/** Rings when the file has changed since `reset`: at once for a write of this process, by looking for one of another. */
+/** Rings when the file has changed since `reset`, at once for a write of this process, by looking for one of another; and at the end. */
 class ChangeBell {
   #file: SqliteFile;
-  #rung = false;
-  #ring: () => void = () => {};
+  #ringing = new AbortController();
   #seen = 0;
-  #pause = BUSY_LOOK_MS;
+  #quietSince = performance.now();
   readonly silence: () => void;
 
-  constructor(file: SqliteFile) {
+  constructor(file: SqliteFile, end: AbortSignal) {
     this.#file = file;
-    this.silence = file.onChange(() => {
-      this.#rung = true;
-      this.#ring();
-    });
+    const ring = () => this.#ringing.abort();
+    const unheard = file.onChange(ring);
+    end.addEventListener("abort", ring);
+    this.silence = () => {
+      unheard();
+      end.removeEventListener("abort", ring);
+    };
   }
 
   /** Before looking at the file, so that no change falls between looking and waiting. */
   async reset(): Promise<void> {
-    this.#rung = false;
+    if (this.#ringing.signal.aborted) this.#ringing = new AbortController();
     this.#seen = await this.#file.read(() => this.#file.foreignChanges());
   }
 
   busy(): void {
-    this.#pause = BUSY_LOOK_MS;
+    this.#quietSince = performance.now();
   }
 
   /** False: nothing has changed for a while. */
-  async rings(end: AbortSignal): Promise<boolean> {
-    const ringing = new AbortController();
-    this.#ring = () => ringing.abort();
-    const wake = AbortSignal.any([end, ringing.signal]);
+  async rings(): Promise<boolean> {
     const until = performance.now() + SILENT_LOOK_MS;
-    while (!end.aborted && performance.now() < until) {
-      if (this.#rung || (await this.#file.read(() => this.#file.foreignChanges())) !== this.#seen) return true;
-      await waitFor(this.#pause, wake);
-      this.#pause = Math.min(IDLE_LOOK_MS, this.#pause * 1.5);
+    for (let now = performance.now(); now < until; now = performance.now()) {
+      const { signal } = this.#ringing;
+      if (signal.aborted || (await this.#file.read(() => this.#file.foreignChanges())) !== this.#seen) return true;
+      await waitFor(pauseAfter(now - this.#quietSince, LOOK_PAUSE_MS), signal);
     }
     return false;
   }
@@ -150,7 +148,7 @@ export class EmbeddedReceiver implements Receiver {
 
   async *deliveries(signal: AbortSignal): AsyncGenerator<Delivery> {
     const end = AbortSignal.any([signal, this.#closing.signal]);
-    const bell = new ChangeBell(this.#file);
+    const bell = new ChangeBell(this.#file, end);
     const claimed: Held[] = [];
     try {
       while (!end.aborted) {
@@ -173,7 +171,7 @@ export class EmbeddedReceiver implements Receiver {
     await bell.reset();
     claimed.push(...(await this.#claim(end)));
     if (claimed.length > 0) bell.busy();
-    else if (!(await bell.rings(end)) && !end.aborted) await this.#file.shrink();
+    else if (!(await bell.rings()) && !end.aborted) await this.#file.shrink();
   }
 
   async #claim(end: AbortSignal): Promise<Held[]> {
