@@ -2,11 +2,10 @@
  * One client. States, after MS-TDS 3.3.5:
  *
  *   first byte ──0x16──> TLS (TDS 8.0) ─┐
- *       └──0x12──────────────────────> prelogin ──> [TLS in PRELOGIN packets] ──> login ──> ready ──> closed
+ *       └──0x12──────────────────────> handshake ──> ready ──> closed
  *
- * - prelogin: waits for PRELOGIN, answers it, and starts TLS as it was negotiated; or takes a LOGIN7 without one.
- * - login: waits for LOGIN7. Wrong credentials are answered with the engine's error, then the connection ends. Where only
- *   the login is encrypted, both sides go on in the clear from here.
+ * - handshake: until the client's LOGIN7 (handshake.ts). Wrong credentials are answered with the engine's error, then the connection
+ *   ends.
  * - ready: runs requests one after the other. ATTENTION is read at any time: it aborts the running request, whose response
  *   ends where it is, and is then acknowledged by a message of its own (2.2.1.7).
  * - closed: by the client, by `destroy`, or after something that is not TDS (reported through `onProblem`).
@@ -14,7 +13,6 @@
 import type { Socket } from "node:net";
 import { collationOf } from "../engine/collations.ts";
 import {
-  type Login,
   messageOf,
   type RpcParameter,
   type ServerMessage,
@@ -28,31 +26,15 @@ import { Channel, type ChannelContexts } from "./channel.ts";
 import { UnservedType } from "./decoding.ts";
 import { type Dialect, dialectFor } from "./dialect.ts";
 import type { NetworkFaults } from "./faults.ts";
-import { FEATURE, type LoginRequest, parseLogin, unservedLogin } from "./login.ts";
+import { Handshake } from "./handshake.ts";
+import { type LoginRequest, unservedLogin } from "./login.ts";
 import { Output } from "./output.ts";
-import {
-  FIRST_PACKET_SIZE,
-  MAX_PACKET_SIZE,
-  MIN_PACKET_SIZE,
-  PACKET,
-  PacketReader,
-  packetize,
-  type RequestMessage,
-  STATUS,
-} from "./packets.ts";
-import {
-  ENCRYPT,
-  type Encryption,
-  type EncryptionPolicy,
-  negotiate,
-  parsePrelogin,
-  type ServerVersion,
-  writePrelogin,
-} from "./prelogin.ts";
+import { PACKET, PacketReader, type RequestMessage, STATUS } from "./packets.ts";
+import type { EncryptionPolicy, ServerVersion } from "./prelogin.ts";
 import { parseBatch, parseRpc, parseTransaction, transactionOf } from "./requests.ts";
 import { Response, type ResponseContext } from "./response.ts";
-import { DONE, ENV, TOKEN, writeDone, writeEnvBytes, writeEnvText, writeMessage } from "./tokens.ts";
-import { writeDatabaseChanged, writeWelcome } from "./welcome.ts";
+import { DONE, ENV, TOKEN, writeDone, writeEnvBytes, writeEnvText } from "./tokens.ts";
+import { writeDatabaseChanged } from "./welcome.ts";
 
 /** What all connections of a server share. */
 export interface ConnectionSettings extends ChannelContexts {
@@ -69,8 +51,6 @@ export interface ConnectionSettings extends ChannelContexts {
   readonly onProblem: (problem: Error) => void;
 }
 
-/** Under TLS inside TDS a packet has to fit into one TLS record. */
-const LARGEST_RECORD = 16_383;
 /** No client has more requests under way without MARS; more would only pile up. */
 const LONGEST_QUEUE = 64;
 
@@ -85,10 +65,9 @@ export class Connection implements ResponseContext {
   transaction: bigint | null = null;
   readonly #settings: ConnectionSettings;
   readonly #channel: Channel;
+  readonly #handshake: Handshake;
   readonly #reader = new PacketReader((message) => this.#message(message));
-  #state: "prelogin" | "login" | "ready" | "closed" = "prelogin";
-  #strict = false;
-  #scope: Encryption["scope"] = "nothing";
+  #state: "handshake" | "ready" | "closed" = "handshake";
   #session: SqlSession | null = null;
   #knownDatabase = "";
   #knownCollation = "";
@@ -102,13 +81,14 @@ export class Connection implements ResponseContext {
   constructor(socket: Socket, settings: ConnectionSettings, faults: NetworkFaults) {
     this.#settings = settings;
     this.#channel = new Channel(socket, settings, faults, {
-      begins: (strict) => this.#begins(strict),
+      begins: (strict) => this.#handshake.begins(strict),
       received: (bytes) => {
         if (this.#state !== "closed") this.#reader.push(bytes);
       },
       failed: (error) => this.#problem(error),
       closed: () => this.#ended(),
     });
+    this.#handshake = new Handshake(settings, this.#channel);
     this.output = new Output(this.#channel);
   }
 
@@ -176,13 +156,6 @@ export class Connection implements ResponseContext {
     return this.#channel.gone();
   }
 
-  #begins(strict: boolean): void {
-    this.#strict = strict;
-    if (!strict && this.#settings.strict) {
-      throw new ProtocolError("the client speaks TDS 7; only TDS 8.0 (encrypt=strict) is let in");
-    }
-  }
-
   #problem(error: Error): void {
     const from = this.#channel.client;
     this.destroy();
@@ -193,13 +166,11 @@ export class Connection implements ResponseContext {
 
   #message(message: RequestMessage): void {
     switch (this.#state) {
-      case "prelogin":
-        if (message.type === PACKET.login7 && this.#takesBareLogins) this.#login(message);
-        else this.#prelogin(message);
+      case "handshake": {
+        const login = this.#handshake.take(message);
+        if (login) this.#login(login.request, login.dialect);
         break;
-      case "login":
-        this.#login(message);
-        break;
+      }
       case "ready":
         this.#request(message);
         break;
@@ -207,45 +178,8 @@ export class Connection implements ResponseContext {
     }
   }
 
-  /**
-   * PRELOGIN came with TDS 7.1: who begins with LOGIN7, as jTDS does without ssl, is let in where nothing has to be encrypted.
-   * MS-TDS 2.2.1.1
-   */
-  get #takesBareLogins(): boolean {
-    return !this.#strict && this.#settings.encryption !== "required";
-  }
-
-  #prelogin(message: RequestMessage): void {
-    if (message.type !== PACKET.prelogin) {
-      throw new ProtocolError(`the first message has type 0x${message.type.toString(16)} instead of PRELOGIN (0x12)`);
-    }
-    const asked = parsePrelogin(message.data);
-    const encryption: Encryption = this.#strict
-      ? { answer: asked.encryption, scope: "nothing" }
-      : negotiate(asked.encryption, this.#settings.encryption);
-    const answer = writePrelogin({
-      version: this.#settings.version,
-      encryption: encryption.answer,
-      mars: asked.mars,
-      fedAuth: asked.fedAuth,
-    });
-    this.#channel.write(packetize(PACKET.response, answer, FIRST_PACKET_SIZE, 0));
-    this.#scope = encryption.scope;
-    if (encryption.scope === "refuse") {
-      const side = encryption.answer === ENCRYPT.notSupported ? "the client wants" : "the server requires";
-      throw new RefusedEncryption(`${side} encryption, the other side has none`);
-    }
-    this.#state = "login";
-    if (encryption.scope !== "nothing") this.#channel.startTunnel();
-  }
-
-  #login(message: RequestMessage): void {
-    if (message.type !== PACKET.login7) {
-      throw new ProtocolError(`a message of type 0x${message.type.toString(16)} came instead of LOGIN7 (0x10)`);
-    }
-    if (this.#scope === "login") this.#channel.leaveTunnel();
-    const request = parseLogin(message.data);
-    this.dialect = dialectFor(request.tdsVersion, this.#strict, request.features.has(FEATURE.utf8));
+  #login(request: LoginRequest, dialect: Dialect): void {
+    this.dialect = dialect;
     this.#state = "ready";
     this.#serving = true;
     void this.#openSession(request);
@@ -255,7 +189,7 @@ export class Connection implements ResponseContext {
     const refusal = unservedLogin(request);
     try {
       if (refusal) throw refusal;
-      const encrypted = this.#strict || this.#scope === "all";
+      const { encrypted } = this.#handshake;
       const session = await this.#settings.engine.login({ ...request.login, encrypted });
       if (this.#channel.destroyed) {
         session.close();
@@ -263,56 +197,19 @@ export class Connection implements ResponseContext {
       }
       this.#session = session;
       session.onKill = () => this.#killed();
-      this.#welcome(session, request);
+      this.#knownDatabase = session.database;
+      this.#knownCollation = session.collation;
+      this.#handshake.welcome(this.output, this.dialect, session, request);
     } catch (error) {
-      this.#refuseLogin(error as Error, request.login);
+      if (!(error instanceof SqlError)) this.#report("the login", error as Error);
+      this.#handshake.refuse(this.output, this.dialect, error as Error, request.login);
+      this.#state = "closed";
+      this.#channel.end();
       return;
     }
     this.#serving = false;
     if (this.#attention) this.#acknowledge();
     void this.#serve();
-  }
-
-  #welcome(session: SqlSession, request: LoginRequest): void {
-    const { output, dialect } = this;
-    const packetSize = this.#negotiatedSize(request.packetSize);
-    this.#knownDatabase = session.database;
-    this.#knownCollation = session.collation;
-    output.spid = session.spid;
-    writeWelcome(output.tokens, dialect, {
-      database: session.database,
-      collation: collationOf(session.collation).bytes,
-      language: session.language,
-      packetSize,
-      serverName: this.serverName,
-      version: this.#settings.version,
-      routing: request.login.readOnlyIntent ? this.#settings.readOnlyRouting : undefined,
-    });
-    void output.end();
-    output.packetSize = packetSize;
-  }
-
-  #negotiatedSize(asked: number): number {
-    const wanted = asked === 0 ? this.#settings.packetSize : asked;
-    const largest = this.#scope === "all" ? LARGEST_RECORD : MAX_PACKET_SIZE;
-    return Math.min(Math.max(wanted, MIN_PACKET_SIZE), largest);
-  }
-
-  #refuseLogin(error: Error, login: Login): void {
-    if (!(error instanceof SqlError)) this.#report("the login", error);
-    const known =
-      error instanceof SqlError ? error : new SqlError(18456, `Login failed for user '${login.user}'.`, 14, 1);
-    this.#error(known);
-    // A database that cannot be opened ends the login, which SQL Server says too.
-    if (known.number === 4060) this.#error(new SqlError(18456, `Login failed for user '${login.user}'.`, 14, 1));
-    writeDone(this.output.tokens, this.dialect, TOKEN.done, DONE.error, 0, 0);
-    void this.output.end();
-    this.#state = "closed";
-    this.#channel.end();
-  }
-
-  #error(error: SqlError): void {
-    writeMessage(this.output.tokens, this.dialect, messageOf(error), this.serverName);
   }
 
   #report(what: string, error: Error): void {
@@ -530,8 +427,6 @@ export class Connection implements ResponseContext {
     session.close();
   }
 }
-
-class RefusedEncryption extends Error {}
 
 const KILLED: ServerMessage = {
   number: 596,
