@@ -1,7 +1,6 @@
 /** Turns expressions of the syntax tree into closures: names are looked up, types decided and conversions chosen here, once. */
 import type { Cond, Expr } from "../../sql/ast.ts";
 import { findCollation } from "../collations.ts";
-import { invalidColumn } from "../errors.ts";
 import { globalVariable } from "../functions/globals.ts";
 import type { LockMode } from "../locks.ts";
 import { aggregateNames } from "../query/aggregates.ts";
@@ -13,17 +12,18 @@ import { SqlError } from "../session.ts";
 import type { Database } from "../storage.ts";
 import type { Table } from "../table.ts";
 import { converter } from "../types/conversion.ts";
-import { parseDecimal } from "../types/decimals.ts";
 import { INT, isText, NULL_TYPE, resolveType, unify } from "../types/types.ts";
 import { scalarCall } from "../user-functions/calls.ts";
 import type { Session } from "../user-session.ts";
-import { Decimal, type SqlType, type Value } from "../values.ts";
+import type { SqlType, Value } from "../values.ts";
 import { compileMethod, type MethodCall, XML_METHODS } from "../xml/methods.ts";
 import { binary, cast, unary } from "./arithmetic.ts";
 import { compileCall, compileDateCall } from "./calls.ts";
 import { mixCollations } from "./collation-rules.ts";
 import type { Compiled, Condition, Frame } from "./compiled.ts";
 import { comparison, compileCondition } from "./conditions.ts";
+import { columnKey, expressionKey } from "./keys.ts";
+import { literalValue } from "./literals.ts";
 import { nextValue } from "./next-value.ts";
 import type { Scope } from "./scope.ts";
 
@@ -492,88 +492,4 @@ export function align(
     type,
     ...(collation ? { collation: collation.name } : {}),
   };
-}
-
-export function columnKey(slot: number, column: number): string {
-  return `c:${slot}:${column}`;
-}
-
-/**
- * A text that is equal for expressions that mean the same, for GROUP BY and ORDER BY; undefined for what has none (subqueries,
- * and names that mean nothing here).
- */
-export function expressionKey(expr: Expr, scope: Scope): string | undefined {
-  let valid = true;
-  const seen = JSON.stringify(expr, (_key, value: unknown) => {
-    if (value === null || typeof value !== "object") return value;
-    const node = value as { kind?: string; parts?: string[]; name?: unknown };
-    if (node.kind === "subquery" || node.kind === "exists" || node.kind === "in_query" || node.kind === "quantified")
-      valid = false;
-    if (node.kind === "column" && node.parts) {
-      if (!scope.knows(node.parts)) {
-        valid = false;
-        return "?";
-      }
-      const { depth, source, column } = scope.resolve(node.parts);
-      return depth === 0 ? columnKey(source.slot, column) : `o:${depth}:${source.slot}:${column}`;
-    }
-    if (node.kind === "variable") return { variable: String(node.name).toLowerCase() };
-    return value;
-  });
-  return valid ? unquoted(seen) : undefined;
-}
-
-/** A lone column's key is the bare one. */
-function unquoted(text: string): string {
-  return text.startsWith('"') ? (JSON.parse(text) as string) : text;
-}
-
-export function literalValue(
-  kind: (Expr & { kind: "literal" })["type"],
-  text: string,
-): { type: SqlType; value: Value } {
-  switch (kind) {
-    case "int": {
-      const number = BigInt(text);
-      if (number <= 2147483647n) return { type: INT, value: Number(number) };
-      const digits = text.replace(/^0+/, "").length;
-      return { type: { id: "numeric", precision: digits, scale: 0 }, value: new Decimal(number, 0) };
-    }
-    case "decimal": {
-      const value = parseDecimal(text);
-      if (!value) throw invalidColumn(text);
-      const digits = value.unscaled.toString().length;
-      const precision = Math.max(digits, value.scale, 1);
-      if (precision > 38)
-        throw new SqlError(
-          1007,
-          `The number '${text}' is out of the range for numeric representation (maximum precision 38).`,
-          15,
-          1,
-        );
-      return { type: { id: "numeric", precision, scale: value.scale }, value };
-    }
-    case "float":
-      return { type: { id: "float" }, value: Number(text) };
-    case "money": {
-      const value = parseDecimal(text.replace(/[$£€¥,\s]/g, "") || "0");
-      if (!value)
-        throw new SqlError(235, "Cannot convert a char value to money. The char value has incorrect syntax.", 16, 0);
-      return {
-        type: { id: "money" },
-        value: converter({ id: "decimal", precision: 38, scale: value.scale }, { id: "money" })!(value),
-      };
-    }
-    case "string":
-      return { type: { id: "varchar", length: text.length > 8000 ? -1 : Math.max(1, text.length) }, value: text };
-    case "nstring":
-      return { type: { id: "nvarchar", length: text.length > 4000 ? -1 : Math.max(1, text.length) }, value: text };
-    case "binary": {
-      const hex = text.replace(/^0x/i, "").replace(/\\\r?\n/g, "");
-      const bytes = Buffer.from(hex.length % 2 ? `0${hex}` : hex, "hex");
-      return { type: { id: "varbinary", length: bytes.length > 8000 ? -1 : Math.max(1, bytes.length) }, value: bytes };
-    }
-    case "null":
-      return { type: NULL_TYPE, value: null };
-  }
 }

@@ -5,7 +5,8 @@ import { SqlError } from "../session.ts";
 import { civilFromDays, DAYS_1900, local, TICKS_PER_DAY } from "../types/temporal.ts";
 import { Temporal } from "../values.ts";
 import { strict } from "./builtin.ts";
-import { add, type Part, temporal, UNIT_TICKS } from "./dates.ts";
+import { add, type Part, UNIT_TICKS } from "./date-parts.ts";
+import { temporal } from "./dates.ts";
 
 /** https://learn.microsoft.com/sql/t-sql/functions/date-bucket-transact-sql: buckets count from the origin, 1900-01-01. */
 export function dateBucket(part: Part, args: Compiled[], dateFormat: string): Compiled {

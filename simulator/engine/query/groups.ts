@@ -2,7 +2,8 @@
 import type { Expr, OrderItem, SelectCore } from "../../sql/ast.ts";
 import type { Row } from "../database.ts";
 import type { Compiled, Frame } from "../expressions/compiled.ts";
-import { type Compiler, columnKey, expressionKey } from "../expressions/compiler.ts";
+import type { Compiler } from "../expressions/compiler.ts";
+import { columnKey, expressionKey } from "../expressions/keys.ts";
 import type { Grouping, Scope } from "../expressions/scope.ts";
 import { SqlError } from "../session.ts";
 import { hashKeyOf } from "../types/comparison.ts";

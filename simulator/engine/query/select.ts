@@ -6,7 +6,8 @@ import type { Expr, OrderItem, Query, SelectCore, SelectItem } from "../../sql/a
 import type { Row } from "../database.ts";
 import { assignOperator, cast } from "../expressions/arithmetic.ts";
 import { type Compiled, type Condition, type Frame, newFrame } from "../expressions/compiled.ts";
-import { type Compiler, expressionKey } from "../expressions/compiler.ts";
+import type { Compiler } from "../expressions/compiler.ts";
+import { expressionKey } from "../expressions/keys.ts";
 import type { SequenceError } from "../expressions/next-value.ts";
 import { matches, type Names, Scope, type SourceColumn } from "../expressions/scope.ts";
 import { PAUSE, type Run } from "../run.ts";
