@@ -444,6 +444,25 @@ test("a batch that has to be read again in fewer rows takes what was read ahead 
   assert.equal(world.queue.length, 6, "what was read ahead was not sent before it");
 });
 
+test("what a send that was left to itself brings at last is what was committed: nobody has written over it", async () => {
+  const world = new World(["Persons"]);
+  world.commit(["Persons"]);
+  const host = new Host(world);
+  const hanging = Promise.withResolvers<void>();
+  host.fault = (_, name, moment) =>
+    name.startsWith("sender.send") && moment === "before" ? hanging.promise : undefined;
+  const end = host.start();
+  await world.clock.until(() => host.count("sender.send") === 1);
+  host.loseLock("Persons");
+  await world.clock.advance(1_000);
+  host.fault = undefined;
+  hanging.resolve();
+  await world.clock.until(() => world.queue.length > 1);
+  host.stop.abort();
+  await end;
+  world.verify();
+});
+
 test("a shutdown does not wait longer than its time for a send that hangs, nor for a database that hangs", async () => {
   const world = new World(["Persons", "Cars"]);
   world.commit(["Persons"]);

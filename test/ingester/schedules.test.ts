@@ -7,6 +7,7 @@ import { type Fault, Host, World } from "./world.ts";
 const TABLES = ["A", "B", "C"];
 const SETTINGS = {
   maxBatchRows: 3,
+  onOversize: "dead_letter" as const,
   maxInFlightBytes: 5_000,
   timings: { lockRetryMs: 2_000, quietCheckpointMs: 15_000 },
 };
@@ -17,6 +18,8 @@ const action = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant("commit" as const),
       tables: fc.array(fc.constantFrom(...TABLES), { maxLength: 5 }),
+      /** Of each body; the large ones are above what the queue takes. */
+      bytes: fc.constantFrom(100, 100, 100, 1_000, 3_000),
     }),
   },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.integer({ min: 1, max: 20_000 }) }) },
@@ -53,6 +56,7 @@ test("whatever happens to two processes, everything arrives, in order, and repea
     troubles,
     async (actions, numbers) => {
       const world = new World(TABLES);
+      world.limits = { maxMessageBytes: 2_000, maxSendBytes: 4_000 };
       const fault = suffering(world, [...numbers]);
       const start = () => {
         const host = new Host(world, fault);
@@ -65,7 +69,7 @@ test("whatever happens to two processes, everything arrives, in order, and repea
         all.push(hosts[index]);
       };
       for (const each of actions) {
-        if (each.do === "commit") world.commit(each.tables);
+        if (each.do === "commit") world.commit(each.tables, each.bytes);
         else if (each.do === "wait") await world.clock.advance(each.ms);
         else {
           const { host } = hosts[each.host]!;
