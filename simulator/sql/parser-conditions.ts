@@ -57,23 +57,34 @@ function required(p: TokenReader, node: Expr | Cond): Cond {
 
 /** A condition, or the expression that turned out to stand in its place: what a parenthesis may hold. */
 export function predicate(p: TokenReader): Expr | Cond {
-  let left = conjunction(p);
-  while (p.at("OR")) {
-    const checked = required(p, left);
-    p.advance();
-    left = { kind: "or", left: checked, right: required(p, conjunction(p)) };
-  }
-  return left;
+  return chain(p, "OR", "or", conjunction);
 }
 
 function conjunction(p: TokenReader): Expr | Cond {
-  let left = negation(p);
-  while (p.at("AND")) {
-    const checked = required(p, left);
-    p.advance();
-    left = { kind: "and", left: checked, right: required(p, negation(p)) };
-  }
-  return left;
+  return chain(p, "AND", "and", negation);
+}
+
+function chain(
+  p: TokenReader,
+  word: "AND" | "OR",
+  kind: "and" | "or",
+  operand: (p: TokenReader) => Expr | Cond,
+): Expr | Cond {
+  const first = operand(p);
+  if (!p.at(word)) return first;
+  const operands = [required(p, first)];
+  while (p.accept(word)) operands.push(required(p, operand(p)));
+  return joined(kind, operands);
+}
+
+/** What a chain of AND or OR may hold before it is halved. */
+const LONG_CHAIN = 100;
+
+/** Programs send thousands of `key = 1 OR key = 2 OR …`: halved, they are no deeper than others. */
+function joined(kind: "and" | "or", operands: Cond[]): Cond {
+  if (operands.length <= LONG_CHAIN) return operands.reduce((left, right) => ({ kind, left, right }));
+  const half = operands.length >> 1;
+  return { kind, left: joined(kind, operands.slice(0, half)), right: joined(kind, operands.slice(half)) };
 }
 
 function negation(p: TokenReader): Expr | Cond {

@@ -59,6 +59,16 @@ interface RunningRequest {
   response: Response | null;
 }
 
+/** https://learn.microsoft.com/sql/sql-server/maximum-capacity-specifications-for-sql-server */
+const MAX_PARAMETERS = 2100;
+
+function tooManyParameters(): SqlError {
+  return new SqlError(
+    8003,
+    `The incoming request has too many parameters. The server supports a maximum of ${MAX_PARAMETERS} parameters. Reduce the number of parameters and resend the request.`,
+  );
+}
+
 export class Connection implements ResponseContext {
   readonly output: Output;
   dialect: Dialect = dialectFor(0x74000004, false);
@@ -367,9 +377,10 @@ export class Connection implements ResponseContext {
       const { procedure, parameters } = next.value;
       next = read();
       const more = next instanceof UnservedType || !next.done;
-      await this.#respond(running, parameters, more, (response) =>
-        session.rpc(procedure, parameters, response, running.abort.signal),
-      );
+      await this.#respond(running, parameters, more, async (response) => {
+        if (parameters.length > MAX_PARAMETERS) throw tooManyParameters();
+        await session.rpc(procedure, parameters, response, running.abort.signal);
+      });
     }
     if (!(next instanceof UnservedType)) return;
     const type = `0x${next.token.toString(16).toUpperCase()}`;

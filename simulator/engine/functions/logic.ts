@@ -14,6 +14,17 @@ import { INT, isBinary, isInteger, isNumber, isText, isUnicode, unify } from "..
 import { Decimal, type SqlType, Temporal, type Value, Variant } from "../values.ts";
 import { type Builtins, builtin, int, strict, text } from "./builtin.ts";
 
+/**
+ * ISNUMERIC: what converts to one of the numeric types. Money is one, to which signs, currency symbols and a point alone are 0.
+ * https://learn.microsoft.com/sql/t-sql/functions/isnumeric-transact-sql
+ */
+const MONEY_TEXT = /^\s*(?:[+-]?\s*[$£€¥]?|[$£€¥]\s*[+-]?)\s*[\d,]*\.?\d*\s*$/;
+const FLOAT_TEXT = /^\s*[+-]?\s*(?:\d+\.?\d*|\.\d+)(?:[ed][+-]?\d*)?\s*$/i;
+
+function isNumericText(text: string): boolean {
+  return text.trim() !== "" && (MONEY_TEXT.test(text) || FLOAT_TEXT.test(text));
+}
+
 const DIGESTS: Record<string, string> = {
   md5: "md5",
   sha: "sha1",
@@ -117,10 +128,7 @@ export const logicFunctions: Builtins = {
       nullable: false,
       evaluate: (frame) => {
         const value = arg!.evaluate(frame) as string | null;
-        return value !== null &&
-          /^\s*(?:[+-]?\s*[$£€¥]?|[$£€¥]\s*[+-]?)\s*(?:\d[\d,]*\.?\d*|\.\d+)(?:e[+-]?\d*)?\s*$/i.test(value)
-          ? 1
-          : 0;
+        return value !== null && isNumericText(value) ? 1 : 0;
       },
     };
   }),

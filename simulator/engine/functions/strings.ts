@@ -31,13 +31,18 @@ function place(type: SqlType, value: number): Value {
   return type.id === "bigint" ? BigInt(value) : value;
 }
 
-/** Where what is looked for begins, from 0; -1 where it is not. Folding may change lengths, so it is done piece by piece if it does. */
-function indexOf(haystack: string, needle: string, from: number, fold: (part: string) => string): number {
+/**
+ * Tells where what is looked for begins, at a place or behind it, from 0; -1 where it is not. Folding may change lengths, so it is done
+ * piece by piece if it does.
+ */
+function finder(haystack: string, needle: string, fold: (part: string) => string): (from: number) => number {
   const folded = fold(haystack);
   const wanted = fold(needle);
-  if (folded.length === haystack.length) return folded.indexOf(wanted, from);
-  for (let i = from; i <= haystack.length; i++) if (fold(haystack.slice(i)).startsWith(wanted)) return i;
-  return -1;
+  if (folded.length === haystack.length) return (from) => folded.indexOf(wanted, from);
+  return (from) => {
+    for (let i = from; i <= haystack.length; i++) if (fold(haystack.slice(i)).startsWith(wanted)) return i;
+    return -1;
+  };
 }
 
 export const stringFunctions: Builtins = {
@@ -103,12 +108,13 @@ export const stringFunctions: Builtins = {
     return strict(start ? [a, b, int(start)] : [a, b], type, ([wanted, within, from]) => {
       if (wanted === "") return place(type, 0);
       const begin = Math.max(0, ((from as number | undefined) ?? 1) - 1);
-      return place(type, indexOf(within as string, wanted as string, begin, fold) + 1);
+      return place(type, finder(within as string, wanted as string, fold)(begin) + 1);
     });
   }),
   patindex: builtin(2, 2, ([pattern, source], compiler) => {
     const [a, b] = [text(pattern!), text(source!)];
-    const fold = foldCharacters(collationFor(compiler, b, a));
+    const collation = collationFor(compiler, b, a);
+    const fold = foldCharacters(collation);
     const type = placeType(b);
     return strict([a, b], type, ([wanted, within]) => {
       const folded = fold(wanted as string);
@@ -117,7 +123,9 @@ export const stringFunctions: Builtins = {
       const end = core.endsWith("%") ? core.replace(/%+$/, "") : core;
       const tail = end === core ? "$" : "";
       if (end === "" && open) return place(type, (within as string).length > 0 || core !== end ? 1 : 0);
-      const found = new RegExp(`${open ? "" : "^"}${likeSource(end, "")}${tail}`, "su").exec(fold(within as string));
+      const found = new RegExp(`${open ? "" : "^"}${likeSource(end, "", collation)}${tail}`, "su").exec(
+        fold(within as string),
+      );
       return place(type, found ? found.index + 1 : 0);
     });
   }),
@@ -134,10 +142,11 @@ export const stringFunctions: Builtins = {
       [base, args[1]!, args[2]!],
       ([within, wanted, instead]) => {
         if (wanted === "") return within as string;
+        const next = finder(within as string, wanted as string, fold);
         let result = "";
         let at = 0;
         for (;;) {
-          const found = indexOf(within as string, wanted as string, at, fold);
+          const found = next(at);
           if (found < 0) return result + (within as string).slice(at);
           result += (within as string).slice(at, found) + (instead as string);
           at = found + (wanted as string).length;

@@ -8,6 +8,8 @@ import type { Executor } from "./executor.ts";
 import { addConstraint, makeColumn, makeTable, primaryKeyColumns, typeComputed } from "./new-table.ts";
 import { tell } from "./own-table.ts";
 
+const MAX_COLUMNS = 1024;
+
 export async function createTable(executor: Executor, statement: Kind<"create_table">): Promise<void> {
   const { session, sink } = executor;
   await inTransaction(executor, async (transaction) => {
@@ -46,6 +48,14 @@ function columnsOf(
       );
     names.add(name.toLowerCase());
   }
+  // https://learn.microsoft.com/sql/sql-server/maximum-capacity-specifications-for-sql-server
+  if (columns.length > MAX_COLUMNS)
+    throw new SqlError(
+      1702,
+      `CREATE TABLE failed because column '${columns[MAX_COLUMNS]!.name}' in table '${table}' exceeds the maximum of ${MAX_COLUMNS} columns.`,
+      16,
+      1,
+    );
   if (columns.filter((column) => column.identity).length > 1)
     throw new SqlError(
       2744,

@@ -64,12 +64,14 @@ export class ScopeAborted extends Error {}
 
 /** Names that mean nothing, wrong numbers of columns and the like: found when a statement is compiled. */
 const COMPILE_ERRORS = new Set([
-  102, 104, 107, 108, 109, 110, 116, 134, 137, 141, 145, 147, 156, 164, 174, 189, 195, 201, 205, 206, 207, 208, 209,
-  213, 243, 257, 263, 264, 313, 402, 448, 468, 529, 1001, 1002, 1011, 1013, 1087, 2715, 2724, 2812, 4104, 4108, 4112,
-  4121, 8117, 8118, 8119, 8120, 8133, 8144, 8145, 8146, 8155, 8158, 8159, 10709, 40510,
+  102, 104, 107, 108, 109, 110, 116, 134, 137, 141, 145, 147, 156, 164, 174, 189, 195, 205, 206, 207, 208, 209, 213,
+  243, 257, 263, 264, 313, 402, 448, 468, 529, 1001, 1002, 1011, 1013, 1087, 2715, 2724, 4104, 4108, 4112, 4121, 8117,
+  8118, 8119, 8120, 8133, 8144, 8146, 8155, 8158, 8159, 10709, 40510,
 ]);
 
 function isCompileError(error: SqlError): boolean {
+  // Whether there is a procedure, and what parameters it has, shows only when it is called.
+  if (error.number === 8144 && located.get(error)?.kind === "execute") return false;
   return COMPILE_ERRORS.has(error.number) && !error.atRunTime;
 }
 

@@ -295,3 +295,10 @@ describe("DBCC CHECKIDENT", () => {
     assert.deepEqual(await sql.rows("SELECT id FROM t"), [[1]]);
   });
 });
+
+// https://learn.microsoft.com/sql/sql-server/maximum-capacity-specifications-for-sql-server
+test("a table has 1,024 columns and no more", async () => {
+  const columns = (count: number) => Array.from({ length: count }, (_, i) => `c${i} int`).join(", ");
+  await sql.run(`CREATE TABLE widest (${columns(1024)})`);
+  assert.equal(await sql.error(`CREATE TABLE wider (${columns(1025)})`), 1702);
+});

@@ -175,6 +175,21 @@ describe("procedures", () => {
     assert.equal(await sql.error("EXEC NoSuch"), 2812);
   });
 
+  // http://www.sommarskog.se/error-handling-I.html: these terminate the statement, not the batch, and TRY sees them.
+  test("a call of none, or with wrong parameters, is no more than a failed statement", async () => {
+    for (const [call, number] of [
+      ["EXEC NoSuch", 2812],
+      ["EXEC Twice", 201],
+      ["EXEC Twice 1, 2, N'x', 4", 8144],
+      ["EXEC Twice @in = 1, @nosuch = 2", 8145],
+    ] as const) {
+      const { errors, sets } = await sql.attempt(`${call}; SELECT @@ERROR`);
+      assert.deepEqual([errors.map((error) => error.number), sets.at(-1)?.rows], [[number], [[number]]]);
+      const caught = await sql.rows(`BEGIN TRY ${call} END TRY BEGIN CATCH SELECT ERROR_NUMBER() END CATCH`);
+      assert.deepEqual(caught, [[number]]);
+    }
+  });
+
   test("an error in one is caught around its call", async () => {
     await sql.run("CREATE PROCEDURE Inner_ AS SELECT 1 / 0");
     assert.deepEqual(

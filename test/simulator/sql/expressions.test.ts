@@ -247,3 +247,19 @@ test("parameter declarations as sp_executesql and sp_prepare take them", () => {
   ]);
   assert.deepEqual(parseParameterDeclarations("  "), []);
 });
+
+test("thousands of conditions in a chain nest no deeper than a few", () => {
+  const parts = Array.from({ length: 10_000 }, (_, i) => `a=${i}`);
+  for (const kind of ["and", "or"]) {
+    let depth = 0;
+    const seen: string[] = [];
+    const visit = (c: Cond, level: number): void => {
+      depth = Math.max(depth, level);
+      if (c.kind !== "and" && c.kind !== "or") seen.push(conditionShape(c));
+      else for (const side of [c.left, c.right]) visit(side, level + 1);
+    };
+    visit(where(parts.join(` ${kind} `)), 0);
+    assert.deepEqual(seen, parts);
+    assert.ok(depth < 200, `depth ${depth}`);
+  }
+});

@@ -361,3 +361,15 @@ test("a message that does not wait arrives while its statement runs", async () =
   connection.on("infoMessage", () => heard());
   assert.deepEqual((await ask(connection, "long")).rows, [[1]]);
 });
+
+// https://learn.microsoft.com/sql/sql-server/maximum-capacity-specifications-for-sql-server
+test("a call has 2,100 parameters and no more, and the connection goes on", async () => {
+  await using on = await bench();
+  on.engine.on("many", ONE_ROW);
+  const connection = await on.connect();
+  const parameters = (count: number): Parameter[] =>
+    Array.from({ length: count }, (_, i) => ({ name: `p${i}`, type: TYPES.Int, value: i }));
+  assert.equal((await ask(connection, "many", "procedure", parameters(2100))).error, undefined);
+  assert.equal((await ask(connection, "many", "procedure", parameters(2101))).error?.number, 8003);
+  assert.deepEqual((await ask(connection, "many")).rows, [[1]]);
+});

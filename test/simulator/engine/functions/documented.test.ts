@@ -231,3 +231,39 @@ test("a date with an offset alone is a datetimeoffset at midnight; styles of the
   assert.equal(await sql.error("SELECT CONVERT(nvarchar(40), GETDATE(), 130)"), 40510);
   assert.equal(await sql.error("SELECT CONVERT(datetime, '22/12/1440', 131)"), 40510);
 });
+
+// https://learn.microsoft.com/sql/t-sql/functions/isnumeric-transact-sql
+test("ISNUMERIC is 1 for plus, minus, a currency symbol and what float and money read, too", async () => {
+  const numeric = ["+", "-", "$", ".", ",", "€5", "1,000", "1e5", "1d5", " 12 ", "-$1.5"];
+  const not = ["", " ", "abc", "1 2", "0x1", "1e5e", "--1", "$$"];
+  const asked = [...numeric, ...not].map((text) => `ISNUMERIC(N'${text}')`);
+  assert.deepEqual(await row(`SELECT ${asked.join(", ")}`), [...numeric.map(() => 1), ...not.map(() => 0)]);
+});
+
+// https://learn.microsoft.com/sql/t-sql/language-elements/like-transact-sql: "In range searches, the characters included in the range
+// may vary depending on the sorting rules of the collation."
+test("LIKE and PATINDEX have in a range what sorts between its ends, and by code points under a binary collation", async () => {
+  const is = (text: string, pattern: string, collation = "") =>
+    `IIF(N'${text}' ${collation && `COLLATE ${collation}`} LIKE N'${pattern}', 1, 0)`;
+  const asked = [
+    is("é", "[a-f]"),
+    is("É", "[a-f]"),
+    is("é", "[f-z]"),
+    is("é", "[^a-z]"),
+    is("5", "[0-9]"),
+    is("x", "[0-9]"),
+    is("b", "[A-C]", "Latin1_General_CS_AS"),
+    is("a", "[A-C]", "Latin1_General_CS_AS"),
+    is("b", "[A-C]", "Latin1_General_BIN2"),
+    is("é", "[a-z]", "Latin1_General_BIN2"),
+    is("ж", "[а-я]"),
+    "PATINDEX(N'%[a-z]%', N'1é')",
+  ];
+  assert.deepEqual(await row(`SELECT ${asked.join(", ")}`), [1, 1, 0, 0, 1, 0, 1, 0, 0, 0, 1, 2]);
+});
+
+test("REPLACE of two hundred thousand places is done in a moment", { timeout: 20_000 }, async () => {
+  assert.deepEqual(await row("SELECT LEN(REPLACE(REPLICATE(CAST('a-' AS varchar(max)), 200000), '-', '++'))"), [
+    600000n,
+  ]);
+});
