@@ -32,7 +32,7 @@ export function enableDatabase(context: EngineContext, sink: ResultSink): void {
     const common = { msShipped: true, createDate: context.now() };
     for (const shape of metadataTables()) database.createTable({ schema: "cdc", ...shape, ...common });
     database.createTable({ schema: "dbo", ...schemaVersionsTable(), ...common });
-    system.onRollback(() => removeObjects(database));
+    system.onRollback(() => void removeObjects(database));
   });
   installHooks(cdc);
 }
@@ -45,17 +45,32 @@ export function disableDatabase(context: EngineContext, sink: ResultSink): void 
     notice(sink, 22901, database.name);
     return;
   }
-  dropInstances(context, cdc, cdc.instances());
-  cdc.dropJobs();
-  database.log.length = 0;
-  removeObjects(database);
+  write(context, (system) => {
+    dropInstances(context, cdc, cdc.instances());
+    system.onRollback(cdc.dropJobs());
+    const log = database.log.splice(0);
+    system.onRollback(() => database.log.unshift(...log));
+    system.onRollback(removeObjects(database));
+  });
 }
 
-function removeObjects(database: Database): void {
-  for (const table of [...database.tables.values()])
-    if (table.schema === "cdc" || (table.msShipped && table.name === "systranschemas")) database.removeTable(table);
-  if (database.principals.find("cdc")) database.principals.drop("cdc");
+/** Gives back how to undo it. */
+function removeObjects(database: Database): () => void {
+  const { principals, schemas } = database;
+  const tables = [...database.tables.values()].filter(
+    (table) => table.schema === "cdc" || (table.msShipped && table.name === "systranschemas"),
+  );
+  const [user, schema] = [principals.find("cdc"), schemas.get("cdc")];
+  const permissions = [...principals.permissions];
+  for (const table of tables) database.removeTable(table);
+  if (user) principals.drop("cdc");
   database.dropSchema("cdc");
+  return () => {
+    if (schema) schemas.set("cdc", schema);
+    if (user) principals.all.set("cdc", user);
+    principals.permissions.splice(0, Infinity, ...permissions);
+    for (const table of tables) database.addTable(table);
+  };
 }
 
 /** Databases whose hooks are in place, through disabling and enabling again. */

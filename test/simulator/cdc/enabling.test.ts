@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { column, createTable, type Fixture, fixture, Work } from "./engine-fixture.ts";
+import { people as tracked } from "./sql-fixture.ts";
 
 const INT = { id: "int" } as const;
 
@@ -274,4 +275,32 @@ test("the help procedure describes an instance as Microsoft's page says", async 
   assert.equal(row!["index_column_list"], "[id]");
   assert.equal(row!["captured_column_list"], "[id], [age]");
   await assert.rejects(f.call("sp_cdc_help_change_data_capture", { source_schema: "dbo" }), { number: 22972 });
+});
+
+test("a rollback takes the disabling of a database back: instances, changes, user, jobs and what waits in the log", async () => {
+  const { sql, cdc } = await tracked({ captureInterval: "immediate" });
+  await sql.run("INSERT people (id) VALUES (1)");
+  cdc.stop();
+  await sql.run("INSERT people (id) VALUES (2); CREATE ROLE readers; GRANT SELECT ON SCHEMA::cdc TO cdc");
+  await sql.run(
+    "BEGIN TRAN; EXEC sys.sp_cdc_disable_db; SELECT is_cdc_enabled FROM sys.databases WHERE database_id = DB_ID(); ROLLBACK",
+  );
+  cdc.run();
+  await sql.run("INSERT people (id) VALUES (3)");
+  cdc.run();
+  assert.deepEqual(
+    await sql.rows(
+      "SELECT id FROM cdc.fn_cdc_get_all_changes_dbo_people(sys.fn_cdc_get_min_lsn('dbo_people'), sys.fn_cdc_get_max_lsn(), N'all')",
+    ),
+    [[1], [2], [3]],
+  );
+  assert.deepEqual(
+    await sql.rows(
+      "SELECT is_cdc_enabled, is_tracked_by_cdc, USER_NAME(USER_ID(N'cdc')), SCHEMA_NAME(SCHEMA_ID(N'cdc')) FROM sys.databases d, sys.tables t WHERE database_id = DB_ID() AND t.name = N'people'",
+    ),
+    [[true, true, "cdc", "cdc"]],
+  );
+  assert.equal((await sql.rows("EXEC sys.sp_cdc_help_jobs")).length, 2);
+  await sql.run("EXEC sys.sp_cdc_disable_db");
+  assert.equal(await sql.value("SCHEMA_ID(N'cdc')"), null);
 });

@@ -369,7 +369,7 @@ test("a call has 2,100 parameters and no more, and the connection goes on", asyn
   const connection = await on.connect();
   const parameters = (count: number): Parameter[] =>
     Array.from({ length: count }, (_, i) => ({ name: `p${i}`, type: TYPES.Int, value: i }));
-  assert.equal((await ask(connection, "many", "procedure", parameters(2100))).error, undefined);
+  assert.equal((await ask(connection, "many", "procedure", parameters(2100))).error, null);
   assert.equal((await ask(connection, "many", "procedure", parameters(2101))).error?.number, 8003);
   assert.deepEqual((await ask(connection, "many")).rows, [[1]]);
 });
