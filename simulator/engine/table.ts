@@ -113,6 +113,11 @@ export class Table implements TableSchema {
   rowCount = 0;
   /** The sessions' own (#t): not in the catalogue of user tables. */
   temporary = false;
+  /**
+   * The view whose rows these are, while an INSTEAD OF trigger of it takes the place of what a statement does to them; `required`:
+   * the columns that allow no NULL.
+   */
+  standsFor: { objectId: number; database: Database; required: readonly number[] } | null = null;
   /** Rises with every change of columns, indexes or constraints: compiled statements hold it. */
   schemaVersion = 0;
   /** How often all rows were written anew, beside any transaction's own changes. */

@@ -11,6 +11,7 @@ import { PAUSE } from "../run.ts";
 import { SqlError } from "../session.ts";
 import type { Database } from "../storage.ts";
 import type { Table } from "../table.ts";
+import type { StandIn } from "../triggers/views.ts";
 import { converter } from "../types/conversion.ts";
 import { INT, isText, NULL_TYPE, resolveType, unify } from "../types/types.ts";
 import { scalarCall } from "../user-functions/calls.ts";
@@ -49,6 +50,7 @@ export class Compiler {
   /** Compiles a column's DEFAULT. */
   forDefault = false;
   observer: CompileObserver | null = null;
+  standIn: StandIn | null = null;
   /** OPTION (…), as written. */
   readonly options: string[] = [];
   /** 20 views that refer to each other in a circle, say. */

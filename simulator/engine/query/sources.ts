@@ -137,16 +137,16 @@ type Found =
   | { kind: "system"; view: NonNullable<ReturnType<Database["systemObjects"]["view"]>>; database: Database };
 
 /** A table or view by its name in the compiler's database; error 208. */
-export function findObject(parts: string[], compiler: Pick<Compiler, "database" | "session" | "activation">): Found {
+export function findObject(parts: string[], compiler: Names): Found {
   const found = lookUp(parts, compiler);
   if (!found) throw invalidObject(parts.join("."));
   return found;
 }
 
-export function lookUp(
-  parts: string[],
-  compiler: Pick<Compiler, "database" | "session" | "activation">,
-): Found | undefined {
+/** What the meaning of a name depends on. */
+type Names = Pick<Compiler, "database" | "session" | "activation" | "standIn">;
+
+export function lookUp(parts: string[], compiler: Names): Found | undefined {
   const name = parts[parts.length - 1]!;
   if (parts.length > 3) throw unsupported("linked servers (a name of four parts)");
   if (name.startsWith("#")) {
@@ -165,10 +165,17 @@ export function lookUp(
   for (const schema of schemas) {
     const synonym = database.findSynonym(schema, name);
     if (synonym)
-      return lookUp(synonym.target, { session: compiler.session, activation: compiler.activation, database });
+      return lookUp(synonym.target, {
+        session: compiler.session,
+        activation: compiler.activation,
+        standIn: compiler.standIn,
+        database,
+      });
     const table = database.findTable(schema, name);
     if (table) return { kind: "table", table, database };
     const view = database.findView(schema, name);
+    if (view && compiler.standIn?.view === view)
+      return { kind: "table", table: compiler.standIn.table, database: compiler.standIn.table.database };
     if (view) return { kind: "view", view, database };
     const system = database.systemObjects.view(schema, name) ?? database.engine.systemObjects.view(schema, name);
     if (system) return { kind: "system", view: system, database };

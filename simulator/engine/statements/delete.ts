@@ -4,13 +4,16 @@ import { newFrame } from "../expressions/compiled.ts";
 import type { Run } from "../run.ts";
 import type { Entry } from "../table.ts";
 import type { Transaction } from "../transactions.ts";
+import { throughView } from "../triggers/views.ts";
 import { type Changed, carryOut, type Kind, nothing, type Prepared, take } from "./changes.ts";
 import type { Executor } from "./executor.ts";
 import { OutputClause } from "./output.ts";
 import { TargetRows } from "./target-rows.ts";
 
 export async function deleteRows(executor: Executor, statement: Kind<"delete">): Promise<void> {
-  await carryOut(executor, prepareDelete(executor, statement), "delete");
+  await throughView(executor, statement.target, statement.from, ["delete"], () =>
+    carryOut(executor, prepareDelete(executor, statement), "delete"),
+  );
 }
 
 export function prepareDelete(executor: Executor, statement: Kind<"delete">): Prepared {

@@ -21,6 +21,7 @@ import { type CompileObserver, Compiler } from "../expressions/compiler.ts";
 import { Scope } from "../expressions/scope.ts";
 import { type Activation, Run } from "../run.ts";
 import { FATAL_SEVERITY, messageOf, type ResultSink, SqlError } from "../session.ts";
+import type { StandIn } from "../triggers/views.ts";
 import type { Session } from "../user-session.ts";
 import type { SqlType, Value } from "../values.ts";
 import { alterTable } from "./alter-table.ts";
@@ -84,6 +85,7 @@ export class Executor {
   readonly sink: ResultSink;
   readonly signal: AbortSignal;
   observer: CompileObserver | null = null;
+  standIn: StandIn | null = null;
 
   constructor(session: Session, activation: Activation, sink: ResultSink, signal: AbortSignal) {
     this.session = session;
@@ -340,6 +342,7 @@ export class Executor {
   compiler(): Compiler {
     const compiler = new Compiler(this.session, this.activation);
     compiler.observer = this.observer;
+    compiler.standIn = this.standIn;
     return compiler;
   }
 

@@ -12,6 +12,7 @@ import { PAUSE, type Run } from "../run.ts";
 import { SqlError } from "../session.ts";
 import type { Table } from "../table.ts";
 import type { Transaction } from "../transactions.ts";
+import { throughView } from "../triggers/views.ts";
 import { isInteger } from "../types/types.ts";
 import { Decimal, type Value } from "../values.ts";
 import { captureResults } from "./calls.ts";
@@ -36,7 +37,9 @@ export async function insertRows(executor: Executor, statement: Kind<"insert">):
   const captured = source.kind === "execute" ? await captureResults(executor, source.statement as Statement) : [];
   for (;;) {
     try {
-      await carryOut(executor, prepareInsert(executor, statement, captured), "insert");
+      await throughView(executor, statement.target, [], ["insert"], () =>
+        carryOut(executor, prepareInsert(executor, statement, captured), "insert"),
+      );
       return;
     } catch (error) {
       if (!(error instanceof SchemaChanged)) throw error;

@@ -16,6 +16,7 @@ import type { TriggerEvent } from "../storage.ts";
 import type { Entry } from "../table.ts";
 import type { Transaction } from "../transactions.ts";
 import { firedBy } from "../triggers/firing.ts";
+import { throughView } from "../triggers/views.ts";
 import type { Value } from "../values.ts";
 import { ChangeTarget } from "./change-target.ts";
 import { type Changed, change, finish, type Kind, nothing, refuseSystem, take } from "./changes.ts";
@@ -67,7 +68,8 @@ interface Branch {
 }
 
 export async function mergeRows(executor: Executor, statement: Kind<"merge">): Promise<void> {
-  await prepareMerge(executor, statement)();
+  const events = [...new Set(statement.whens.map(({ action }) => action.kind))];
+  await throughView(executor, statement.target, [], events, () => prepareMerge(executor, statement)(), true);
 }
 
 /** Compiles it, and gives what runs it. */

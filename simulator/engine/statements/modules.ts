@@ -232,11 +232,7 @@ function dropOne(executor: Executor, statement: Kind<"drop">, parts: string[], t
       );
     database.removeTable(table);
     transaction.onRollback(() => database.addTable(table));
-    // Its triggers go with it.
-    for (const trigger of [...database.triggers.values()].filter(({ tableId }) => tableId === table.objectId)) {
-      database.removeObject(trigger);
-      transaction.onRollback(() => database.addTrigger(trigger));
-    }
+    dropTriggers(database, table.objectId, transaction);
     for (const hook of database.hooks.onDdl)
       hook({ command: `DROP TABLE ${name}`, objectId: table.objectId, session, transaction });
     return;
@@ -257,6 +253,15 @@ function dropOne(executor: Executor, statement: Kind<"drop">, parts: string[], t
   requireAlter(executor, name, statement.object);
   database.removeObject(module);
   transaction.onRollback(() => addModule(database, module));
+  dropTriggers(database, module.objectId, transaction);
+}
+
+/** Those of a table or view go with it. */
+function dropTriggers(database: Database, objectId: number, transaction: Transaction): void {
+  for (const trigger of [...database.triggers.values()].filter(({ tableId }) => tableId === objectId)) {
+    database.removeObject(trigger);
+    transaction.onRollback(() => database.addTrigger(trigger));
+  }
 }
 
 function dropSmall(

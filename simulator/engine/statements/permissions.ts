@@ -7,7 +7,12 @@ import type { Executor } from "./executor.ts";
  * Error 1088 without the right to alter the table: whoever may not is not told that it is there. `state` is that of the
  * statement, by which support tells where the error came from.
  */
-export function requireAlter({ session }: Executor, table: Table, parts: string[], state: number): void {
+export function requireAlter(
+  { session }: Executor,
+  table: Pick<Table, "database" | "temporary">,
+  parts: string[],
+  state: number,
+): void {
   const { database } = table;
   if (table.temporary || session.login.sysadmin) return;
   if (database.principals.allows(session.principalIn(database), "ALTER")) return;

@@ -1,17 +1,19 @@
 /** CREATE, ALTER, ENABLE and DISABLE TRIGGER; DROP TRIGGER is among the modules. */
+import { unsupported } from "../errors.ts";
+import { lookUp } from "../query/sources.ts";
 import { SqlError } from "../session.ts";
 import type { Database, Trigger, TriggerEvent } from "../storage.ts";
-import type { Table } from "../table.ts";
 import { inTransaction, type Kind } from "./changes.ts";
 import type { Executor } from "./executor.ts";
 import { alreadyThere, placeOf } from "./new-table.ts";
 import { ownTable } from "./own-table.ts";
+import { requireAlter } from "./permissions.ts";
 
 export async function createTrigger(executor: Executor, statement: Kind<"create_trigger">): Promise<void> {
   const { session, sink } = executor;
   const { insteadOf, events, body, text } = statement;
   await inTransaction(executor, async (transaction) => {
-    const table = ownTable(executor, statement.table.parts, 8197);
+    const table = triggerTarget(executor, statement.table.parts, insteadOf);
     const { database, schema, name } = placeOf(executor, {
       parts: statement.name.parts.length > 1 ? statement.name.parts : [table.schema, ...statement.name.parts],
     });
@@ -54,8 +56,32 @@ export async function createTrigger(executor: Executor, statement: Kind<"create_
   sink.statementDone({});
 }
 
+/** A table, or a view, which has INSTEAD OF triggers alone. */
+interface TriggerTarget {
+  objectId: number;
+  schema: string;
+  name: string;
+  qualifiedName: string;
+  database: Database;
+}
+
+function triggerTarget(executor: Executor, parts: string[], insteadOf: boolean): TriggerTarget {
+  const found = lookUp(parts, executor.compiler());
+  if (found?.kind !== "view" || !insteadOf) return ownTable(executor, parts, 8197);
+  const { view, database } = found;
+  requireAlter(executor, { database, temporary: false }, parts, 13);
+  if (view.checked) throw unsupported("an INSTEAD OF trigger on a view WITH CHECK OPTION");
+  const { objectId, schema, name } = view;
+  return { objectId, schema, name, qualifiedName: `${schema}.${name}`, database };
+}
+
 /** Error 2111: one INSTEAD OF trigger for each kind of change. */
-function refuseSecond(database: Database, table: Table, events: TriggerEvent[], existing: Trigger | undefined): void {
+function refuseSecond(
+  database: Database,
+  table: TriggerTarget,
+  events: TriggerEvent[],
+  existing: Trigger | undefined,
+): void {
   for (const other of database.triggers.values()) {
     const event = events.find((each) => other.events.includes(each));
     if (other.tableId === table.objectId && other.insteadOf && other !== existing && event)
@@ -71,7 +97,7 @@ function refuseSecond(database: Database, table: Table, events: TriggerEvent[], 
 /** Those of a table by their names, or all. */
 export async function switchTriggers(executor: Executor, statement: Kind<"switch_triggers">): Promise<void> {
   await inTransaction(executor, async (transaction) => {
-    const table = ownTable(executor, statement.table.parts, 8197);
+    const table = triggerTarget(executor, statement.table.parts, true);
     const own = [...table.database.triggers.values()].filter((trigger) => trigger.tableId === table.objectId);
     const chosen = statement.names.map(({ parts }) => {
       const name = parts.at(-1)!.toLowerCase();

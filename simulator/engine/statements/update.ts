@@ -9,6 +9,7 @@ import type { Run } from "../run.ts";
 import { SqlError } from "../session.ts";
 import type { Entry } from "../table.ts";
 import type { Transaction } from "../transactions.ts";
+import { throughView } from "../triggers/views.ts";
 import type { Value } from "../values.ts";
 import type { ChangeTarget } from "./change-target.ts";
 import { type Changed, carryOut, type Kind, nothing, type Prepared, take } from "./changes.ts";
@@ -18,7 +19,9 @@ import { type RowWriter, stored, writerOf } from "./row-writer.ts";
 import { TargetRows } from "./target-rows.ts";
 
 export async function updateRows(executor: Executor, statement: Kind<"update">): Promise<void> {
-  await carryOut(executor, prepareUpdate(executor, statement), "update");
+  await throughView(executor, statement.target, statement.from, ["update"], () =>
+    carryOut(executor, prepareUpdate(executor, statement), "update"),
+  );
 }
 
 export function prepareUpdate(executor: Executor, statement: Kind<"update">): Prepared {

@@ -15,8 +15,10 @@ import type { Changed } from "../statements/changes.ts";
 import type { Executor } from "../statements/executor.ts";
 import { raised } from "../statements/raising.ts";
 import type { Database, Trigger, TriggerEvent } from "../storage.ts";
-import { Table } from "../table.ts";
+import type { Table } from "../table.ts";
 import type { Transaction } from "../transactions.ts";
+import { tableOf } from "./rows.ts";
+import { refuseNulls } from "./views.ts";
 
 /** What a trigger's statements can ask of the one that fired it. */
 export interface Firing {
@@ -34,11 +36,11 @@ export interface Fired {
 
 /** null where no trigger is to run. */
 export function firedBy(executor: Executor, table: Table, events: TriggerEvent[]): Fired | null {
-  const { database } = table;
-  if (table.temporary || database.triggers.size === 0) return null;
+  const { database, objectId } = table.standsFor ?? table;
+  if ((table.temporary && !table.standsFor) || database.triggers.size === 0) return null;
   const running = executor.activation.firing?.trigger;
   const own = [...database.triggers.values()].filter(
-    (trigger) => trigger.tableId === table.objectId && !trigger.disabled && trigger.objectId !== running?.objectId,
+    (trigger) => trigger.tableId === objectId && !trigger.disabled && trigger.objectId !== running?.objectId,
   );
   const of = (event: TriggerEvent, instead: boolean) =>
     own.filter((trigger) => trigger.insteadOf === instead && trigger.events.includes(event));
@@ -80,15 +82,18 @@ export async function runTriggers(
       if (triggers.length === 0) continue;
       const rows = rowsOf(changed, event);
       if (fired.insteadOf && event === "insert") rows.inserted = rows.inserted.map((row) => withoutNumber(table, row));
+      refuseNulls(table, rows.inserted);
+      const { database } = table.standsFor ?? table;
+      const shape = { database, createDate: table.createDate, columns: table.columns };
       const tables = {
-        inserted: copyOf(table, "inserted", rows.inserted),
-        deleted: copyOf(table, "deleted", rows.deleted),
+        inserted: tableOf(shape, "inserted", rows.inserted),
+        deleted: tableOf(shape, "deleted", rows.deleted),
       };
       for (const trigger of triggers)
         await run(
           executor,
           transaction,
-          table.database,
+          database,
           { trigger, ...tables, updated: event === "delete" ? new Set() : updated },
           rows,
         );
@@ -146,30 +151,4 @@ function withoutNumber(table: Table, row: Row): Row {
     if (!identity) return value;
     return type.id === "bigint" ? 0n : 0;
   });
-}
-
-/** A table of the rows alone: its columns hold values, whatever made them. */
-function copyOf(table: Table, name: "inserted" | "deleted", rows: Row[]): Table {
-  const tempdb = table.database.engine.database("tempdb")!;
-  const copy = new Table(tempdb, {
-    objectId: -tempdb.allocateObjectId(),
-    schema: "dbo",
-    name,
-    createDate: table.createDate,
-    columns: table.columns.map(({ name: column, columnId, type, nullable }) => ({
-      name: column,
-      columnId,
-      // The rows are compared as the table's own database would.
-      type:
-        type.collation === undefined && type.id.includes("char")
-          ? { ...type, collation: table.database.collation }
-          : type,
-      nullable,
-    })),
-  });
-  copy.temporary = true;
-  tempdb.systemTransaction((system) => {
-    for (const row of rows) system.insert(copy, row);
-  });
-  return copy;
 }

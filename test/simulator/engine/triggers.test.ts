@@ -96,6 +96,15 @@ describe("AFTER triggers", () => {
     );
   });
 
+  test("see the rows of a SNAPSHOT transaction, whose snapshot is older than they are", async () => {
+    await sql.run(`CREATE TRIGGER tr ON t AFTER UPDATE AS ${NOTE}`);
+    await sql.run("ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON");
+    await sql.run(
+      "SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRAN; SELECT id FROM t; UPDATE t SET n = 5 WHERE id = 1; COMMIT",
+    );
+    assert.deepEqual(await seen(), ["i 1 5", "d 1 10"]);
+  });
+
   test("of MERGE run for each of its actions", async () => {
     await sql.run("CREATE TRIGGER a ON t AFTER INSERT AS INSERT seen SELECT CONCAT('i ', id) FROM inserted");
     await sql.run("CREATE TRIGGER b ON t AFTER UPDATE AS INSERT seen SELECT CONCAT('u ', id) FROM inserted");
@@ -129,6 +138,78 @@ describe("INSTEAD OF triggers", () => {
     await sql.run("INSERT k VALUES (5)");
     assert.deepEqual(await seen(), ["0 5"]);
     assert.equal(await sql.value("IDENT_CURRENT('k')"), "1");
+  });
+});
+
+describe("INSTEAD OF triggers of views", () => {
+  beforeEach(async () => {
+    await sql.run(
+      "CREATE TABLE names (id int PRIMARY KEY, name varchar(20)); INSERT names VALUES (1, 'one'), (2, 'two')",
+    );
+    await sql.run(
+      "CREATE VIEW both AS SELECT t.id, t.n, UPPER(m.name) AS loud FROM t LEFT JOIN names m ON m.id = t.id",
+    );
+  });
+
+  test("make a view writable that joins and computes: they see its columns, and may write to its tables", async () => {
+    assert.equal(await sql.error("INSERT both VALUES (3, 30, 'THREE')"), 4406);
+    await sql.run(`CREATE TRIGGER tr ON both INSTEAD OF INSERT AS
+      INSERT t SELECT id, n FROM inserted INSERT names SELECT id, LOWER(loud) FROM inserted`);
+    const { counts } = await sql.run("INSERT both (loud, id, n) VALUES ('THREE', 3, 30), (NULL, 4, 40)");
+    assert.equal(counts.at(-1), 2);
+    assert.deepEqual(await sql.rows("SELECT id, n, loud FROM both WHERE id > 2 ORDER BY id"), [
+      [3, 30, "THREE"],
+      [4, 40, null],
+    ]);
+  });
+
+  test("see the rows that the condition chose, before and after", async () => {
+    await sql.run(`CREATE TRIGGER tr ON both INSTEAD OF UPDATE, DELETE AS
+      INSERT seen SELECT CONCAT('i ', id, ' ', loud) FROM inserted ORDER BY id
+      INSERT seen SELECT CONCAT('d ', id, ' ', loud, IIF(UPDATE(loud), ' loud', '')) FROM deleted ORDER BY id`);
+    await sql.run("UPDATE b SET loud = CONCAT(loud, '!') FROM both b JOIN names m ON m.id = b.id WHERE m.name = 'two'");
+    await sql.run("DELETE both WHERE loud LIKE 'O%'");
+    assert.deepEqual(await seen(), ["i 2 TWO!", "d 2 TWO loud", "d 1 ONE"]);
+    assert.deepEqual(await sql.rows("SELECT COUNT(*) FROM both"), [[2]]);
+  });
+
+  test("want a value for every column that does not allow NULL", async () => {
+    await sql.run("CREATE TRIGGER tr ON both INSTEAD OF INSERT AS RETURN");
+    assert.equal(await sql.error("INSERT both (n) VALUES (5)"), 233);
+    await sql.run("INSERT both (id) VALUES (5)");
+  });
+
+  test("write through the view themselves as if there were none, and are switched off and dropped with it", async () => {
+    await sql.run("CREATE VIEW plain AS SELECT id, n FROM t");
+    await sql.run("CREATE TRIGGER tr ON plain INSTEAD OF INSERT AS INSERT plain SELECT id, n + 1 FROM inserted");
+    await sql.run("INSERT plain VALUES (3, 1); DISABLE TRIGGER tr ON plain; INSERT plain VALUES (4, 1)");
+    assert.deepEqual(await sql.rows("SELECT id, n FROM t WHERE id > 2 ORDER BY id"), [
+      [3, 2],
+      [4, 1],
+    ]);
+    await sql.run("DROP VIEW plain");
+    assert.deepEqual(await sql.rows("SELECT name FROM sys.triggers"), []);
+  });
+
+  test("see the rows of a SNAPSHOT transaction, too", async () => {
+    await sql.run(
+      "CREATE TRIGGER tr ON both INSTEAD OF DELETE AS INSERT seen SELECT CONCAT('d ', id) FROM deleted ORDER BY id",
+    );
+    await sql.run(
+      "ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON; SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRAN; SELECT id FROM both; DELETE both WHERE id = 2; COMMIT",
+    );
+    assert.deepEqual(await seen(), ["d 2"]);
+  });
+
+  test("are the only ones of a view, and not of one WITH CHECK OPTION, nor for MERGE", async () => {
+    assert.equal(await sql.error("CREATE TRIGGER tr ON both AFTER INSERT AS RETURN"), 8197);
+    await sql.run("CREATE VIEW checked AS SELECT id, n FROM t WHERE n > 0 WITH CHECK OPTION");
+    assert.equal(await sql.error("CREATE TRIGGER tr ON checked INSTEAD OF INSERT AS RETURN"), 40510);
+    await sql.run("CREATE TRIGGER tr ON both INSTEAD OF DELETE AS RETURN");
+    assert.equal(
+      await sql.error("MERGE both USING (SELECT 1 AS one) s ON both.id = one WHEN MATCHED THEN DELETE;"),
+      40510,
+    );
   });
 });
 
