@@ -63,10 +63,18 @@ const LONGEST_TRANSACTION_MS = 25;
 /** Between two attempts to get the write lock. */
 const LOCK_PAUSE_MS = { least: 1, most: 10 };
 /**
- * The log is copied into the file and cut when it is longer than this. SQLite's own checkpoints only ever begin anew when
- * they happen to find nobody else at the file; with several busy processes the log would grow and grow.
+ * The log is copied into the file and begun anew when it is longer than this. SQLite's own checkpoints only ever begin anew
+ * when they happen to find nobody else at the file; with several busy processes the log would grow and grow.
  */
-const LOG_BYTES = 16 * 1024 * 1024;
+const LOG_PAGES = 4_096;
+const LOG_BYTES = LOG_PAGES * 4_096;
+/**
+ * The file of the log is made short when it is longer than this, since it then holds far more than it needs. Otherwise it keeps
+ * its length: to cut it and to let it grow again costs many times what copying does, and makes each commit in between dearer.
+ */
+const LONGEST_LOG_BYTES = 4 * LOG_BYTES;
+/** How much of the file is log is told since SQLite 3.51 (https://www.sqlite.org/pragma.html#pragma_wal_checkpoint). */
+const TELLS_LOG = process.versions["sqlite"]!.localeCompare("3.51", undefined, { numeric: true }) >= 0;
 /** Another process was in the way of cutting it: not tried again before this. */
 const LOG_RETRY_MS = 50;
 /** Free pages are given back to the file system when there are more than this, a slice at a time. */
@@ -243,11 +251,13 @@ export class SqliteFile {
   /** Does what it can without waiting; what it cannot, a later write of this or another process does. */
   #cutLog(): void {
     if (performance.now() < this.#nextCut) return;
-    const log = statSync(`${this.path}-wal`, { throwIfNoEntry: false });
-    if (log === undefined || log.size < LOG_BYTES) return;
-    this.#nextCut = performance.now() + LOG_RETRY_MS * (0.5 + Math.random());
+    const size = statSync(`${this.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+    if (size < LOG_BYTES) return;
     try {
-      this.statement("PRAGMA wal_checkpoint(TRUNCATE)").get();
+      const keep = TELLS_LOG && size < LONGEST_LOG_BYTES;
+      if (keep && this.#pragma("wal_checkpoint(NOOP)", "log") < LOG_PAGES) return;
+      this.#nextCut = performance.now() + LOG_RETRY_MS * (0.5 + Math.random());
+      this.statement(`PRAGMA wal_checkpoint(${keep ? "RESTART" : "TRUNCATE"})`).get();
     } catch {
       // A full or failing disk: what was written stays in the log, and the next write says what is wrong.
     }
@@ -299,9 +309,9 @@ export class SqliteFile {
     }
   }
 
-  #pragma(name: string): number {
+  #pragma(name: string, column = name): number {
     const row = this.statement(`PRAGMA ${name}`).get() as Record<string, SQLOutputValue>;
-    return Number(Object.values(row)[0]);
+    return Number(row[column]);
   }
 }
 

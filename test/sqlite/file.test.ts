@@ -147,3 +147,19 @@ test("the log beside the file stays short, however much several connections writ
   assert.ok(longest > 8 * 1024 * 1024 && longest < 24 * 1024 * 1024, `${longest} bytes`);
   for (const file of files) await file.close();
 });
+
+test("a log that grew long while somebody was reading is made short when they have ended", async () => {
+  const { path, file, insert } = await start("reader");
+  await insert(0);
+  const reader = new DatabaseSync(path);
+  reader.exec("BEGIN; SELECT count(*) FROM t");
+  const replace = () =>
+    file.write(() => file.statement("INSERT OR REPLACE INTO t VALUES (1, ?)").run("x".repeat(1_000_000)));
+  const length = () => statSync(`${path}-wal`).size;
+  while (length() < 70 * 1024 * 1024) await replace();
+  reader.exec("COMMIT");
+  reader.close();
+  for (let n = 0; n < 100 && length() >= 70 * 1024 * 1024; n++) await replace();
+  assert.ok(length() < 24 * 1024 * 1024, `${length()} bytes`);
+  await file.close();
+});
