@@ -138,7 +138,12 @@ export class SqlServerChangeReader implements ChangeReader {
     if (plan === null) return this.#nothing();
     const reading = await this.#source.reading(this.table, captured, plan.instance, connection, signal);
     const { session } = connection;
-    const answer = await this.#ask(reading, plan, limit, connection, signal);
+    // An update with its old row is two rows: fewer than two would never get to the second.
+    let top = Math.max(reading.before ? 2 : 1, limit.maxRows);
+    let answer = await this.#ask(reading, plan, limit, top, connection, signal);
+    // Old rows alone, whose updates somebody has deleted: there may be changes behind them.
+    while (answer.full && answer.last === null)
+      answer = await this.#ask(reading, plan, limit, (top *= 2), connection, signal);
 
     if (!sameInstances(captured, answer.instances) || !sameTypes(plan.instance, answer.types)) return "again";
     const verdict = this.#judge(plan.instance, answer);
@@ -220,11 +225,10 @@ export class SqlServerChangeReader implements ChangeReader {
     reading: InstanceReading,
     plan: Plan,
     limit: BatchLimit,
+    top: number,
     connection: SqlConnection,
     signal: AbortSignal,
   ): Promise<Answer> {
-    // An update with its old row is two rows: fewer than two would never get to the second.
-    const top = Math.max(reading.before ? 2 : 1, limit.maxRows);
     const rows = new ChangeRows(reading.rows, reading.labels, limit, this.#source.buffers, CLOCK_OFFSET);
     const { sql, parameters } = reading.query.after(this.#position, plan.upTo, top, {
       tableId: reading.tableId,
@@ -245,7 +249,7 @@ export class SqlServerChangeReader implements ChangeReader {
     return {
       changes: rows.run(),
       last: last && { position: last.position, commitTime: last.commitTime && localText(last.commitTime) },
-      full: last !== null && (rows.enough || rows.read === top),
+      full: rows.enough || rows.read === top,
       maximum: lsnOrNull(maximum),
       bound: lsnOrNull(bound),
       lowBefore: watermark(low),
