@@ -12,7 +12,7 @@ import { sessionFunctions } from "../functions/session-info.ts";
 import { stringFunctions } from "../functions/strings.ts";
 import { jsonFunctions } from "../json/functions.ts";
 import { SqlError } from "../session.ts";
-import { isText } from "../types/types.ts";
+import { CLR_TYPES, isText } from "../types/types.ts";
 import type { Value } from "../values.ts";
 import { cast } from "./arithmetic.ts";
 import type { Compiled, Frame } from "./compiled.ts";
@@ -62,6 +62,9 @@ function registered(parts: string[], args: Compiled[], compiler: Compiler): Comp
         16,
         1,
       );
+    // A static method: hierarchyid::GetRoot().
+    const [type] = name.toLowerCase().split("::");
+    if (CLR_TYPES.has(type!)) throw unsupported(`the type ${type}`);
     if (MISSING.has(name.toLowerCase())) throw unsupported(name.toUpperCase());
     throw new SqlError(195, `'${name}' is not a recognized built-in function name.`, 15, 10);
   }

@@ -5,6 +5,7 @@
  */
 import type { TypeName } from "../../sql/ast.ts";
 import { findCollation } from "../collations.ts";
+import { unsupported } from "../errors.ts";
 import { SqlError } from "../session.ts";
 import type { SqlType, TypeId } from "../values.ts";
 import { isText } from "./comparison.ts";
@@ -122,6 +123,9 @@ const ALIASES: Record<string, string> = {
   "binary varying": "varbinary",
 };
 
+/** Of the system, but of .NET: https://learn.microsoft.com/sql/t-sql/data-types/data-types-transact-sql */
+export const CLR_TYPES: ReadonlySet<string> = new Set(["hierarchyid", "geometry", "geography"]);
+
 /** Where no length is written: 1 in declarations, 30 in CAST and CONVERT. */
 export function resolveType(name: TypeName, defaultLength = 1): SqlType {
   const written = name.name.toLowerCase();
@@ -193,6 +197,7 @@ export function resolveType(name: TypeName, defaultLength = 1): SqlType {
     case "sql_variant":
       return { id };
     default:
+      if (CLR_TYPES.has(id)) throw unsupported(`the type ${id}`);
       throw new SqlError(243, `Type ${name.name} is not a defined system type.`, 16, 1);
   }
 }

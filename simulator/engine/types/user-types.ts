@@ -7,7 +7,7 @@ import { SqlError } from "../session.ts";
 import type { Database, UserType } from "../storage.ts";
 import type { Session } from "../user-session.ts";
 import type { SqlType } from "../values.ts";
-import { resolveType } from "./types.ts";
+import { CLR_TYPES, resolveType } from "./types.ts";
 
 /** undefined for a type of the system: a name without a schema means that first. */
 export function userTypeOf(name: TypeName, session: Session, database = session.currentDatabase): UserType | undefined {
@@ -18,6 +18,7 @@ export function userTypeOf(name: TypeName, session: Session, database = session.
 }
 
 function isSystemType(name: TypeName): boolean {
+  if (CLR_TYPES.has(name.name.toLowerCase())) return true;
   try {
     resolveType({ name: name.name, args: [] });
     return true;
