@@ -1,4 +1,5 @@
 import type { AlterTableAction, ObjectName, Query, Statement } from "./ast.ts";
+import { checkControl } from "./control-checks.ts";
 import { statementList } from "./parser.ts";
 import {
   alteredType,
@@ -334,6 +335,7 @@ function procedure(p: TokenReader, line: number, start: number, orAlter: boolean
   if (p.at("EXTERNAL")) throw new UnsupportedSyntax("CREATE PROCEDURE … AS EXTERNAL");
   const body = statementList(p, undefined);
   if (body.length === 0 || !p.atEnd) p.fail();
+  checkControl(body, true);
   const statement: Statement = { line, kind: "create_procedure", name, parameters, body, orAlter };
   statement.text = p.sourceFrom(p.tokens[start]!);
   if (mustExist) statement.mustExist = true;

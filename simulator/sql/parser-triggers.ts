@@ -1,5 +1,6 @@
 /** https://learn.microsoft.com/sql/t-sql/statements/create-trigger-transact-sql */
 import type { ObjectName, Statement } from "./ast.ts";
+import { checkControl } from "./control-checks.ts";
 import { statementList } from "./parser.ts";
 import { onlyFirst } from "./parser-ddl.ts";
 import { UnsupportedSyntax } from "./syntax-error.ts";
@@ -36,6 +37,7 @@ export function createTrigger(
   p.expect("AS");
   if (p.at("EXTERNAL")) restIsUnsupported(p, "CREATE TRIGGER … AS EXTERNAL");
   const body = statementList(p, undefined);
+  checkControl(body, false);
   if (body.length === 0 || !p.atEnd) p.fail();
   const statement: Trigger = { line, kind: "create_trigger", name, table, insteadOf, events, body, orAlter };
   statement.text = p.sourceFrom(p.tokens[start]!);

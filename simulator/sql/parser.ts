@@ -10,6 +10,7 @@
  */
 
 import type { Expr, ParameterDefinition, Statement, TypeName } from "./ast.ts";
+import { checkControl } from "./control-checks.ts";
 import {
   begin,
   commit,
@@ -53,6 +54,7 @@ export function parseBatch(text: string, quotedIdentifier = true): Statement[] {
   }
   statements.push(...statementList(p, undefined));
   if (!p.atEnd) p.fail();
+  checkControl(statements, false);
   return statements;
 }
 

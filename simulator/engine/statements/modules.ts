@@ -177,7 +177,7 @@ export async function dropObjects(executor: Executor, statement: Kind<"drop">): 
       break;
     default:
       await inTransaction(executor, async (transaction) => {
-        for (const { parts } of statement.names) dropOne(executor, statement, parts, transaction);
+        for (const { parts } of statement.names) await dropOne(executor, statement, parts, transaction);
       });
   }
   session.rowCount = 0;
@@ -193,7 +193,12 @@ function missing(object: string, name: string): SqlError {
   );
 }
 
-function dropOne(executor: Executor, statement: Kind<"drop">, parts: string[], transaction: Transaction): void {
+async function dropOne(
+  executor: Executor,
+  statement: Kind<"drop">,
+  parts: string[],
+  transaction: Transaction,
+): Promise<void> {
   const { session } = executor;
   const name = parts.join(".");
   const last = parts[parts.length - 1]!;
@@ -222,6 +227,8 @@ function dropOne(executor: Executor, statement: Kind<"drop">, parts: string[], t
       return;
     }
     requireAlter(executor, name, statement.object);
+    // Who has changed it goes first, as behind the lock Sch-M.
+    await session.lock(table, transaction, "X", executor.signal);
     for (const hook of database.hooks.beforeDropTable) hook(table, session);
     if (isReferenced(table))
       throw new SqlError(

@@ -76,6 +76,15 @@ export async function raiseError(executor: Executor, statement: Kind<"raiserror"
     executor.session.lastError = chosen.has("SETERROR") ? number : 0;
     return;
   }
+  // https://learn.microsoft.com/sql/t-sql/language-elements/raiserror-transact-sql: "For severity levels from 19 through 25, the WITH LOG
+  // option is required."
+  if (severity > 18 && !(chosen.has("LOG") && executor.session.login.sysadmin))
+    throw new SqlError(
+      2754,
+      "Error severity levels greater than 18 can only be specified by members of the sysadmin role, using the WITH LOG option.",
+      16,
+      1,
+    );
   const error = new SqlError(number, message, Math.min(severity, 25), state === 0 ? 1 : state);
   raised.add(error);
   if (chosen.has("NOWAIT")) raisedAtOnce.add(error);

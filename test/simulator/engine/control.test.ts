@@ -103,6 +103,14 @@ describe("errors", () => {
     );
   });
 
+  // https://learn.microsoft.com/sql/t-sql/language-elements/raiserror-transact-sql
+  test("RAISERROR needs WITH LOG for a severity above 18", async () => {
+    assert.equal(await sql.error("RAISERROR('bad', 18, 1)"), 50000);
+    assert.equal(await sql.error("RAISERROR('worse', 19, 1)"), 2754);
+    const { errors } = await sql.attempt("RAISERROR('worse', 19, 1) WITH LOG");
+    assert.deepEqual([errors[0]!.number, errors[0]!.severity], [50000, 19]);
+  });
+
   test("THROW ends the batch, and in CATCH throws the error again as it was", async () => {
     const thrown = await sql.attempt("THROW 50005, N'mine', 7; SELECT 'not reached'");
     assert.deepEqual([thrown.errors[0]!.number, thrown.errors[0]!.state, thrown.sets.length], [50005, 7, 0]);

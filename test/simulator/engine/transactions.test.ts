@@ -152,6 +152,15 @@ describe("waiting", () => {
     assert.deepEqual(await a.rows("SELECT v FROM t WHERE id = 7"), [[2]]);
   });
 
+  test("DROP TABLE waits for who has changed the table", async () => {
+    await a.run("BEGIN TRAN; UPDATE t SET v = 11 WHERE id = 1");
+    assert.equal(await b.error("SET LOCK_TIMEOUT 10; DROP TABLE t"), 1222);
+    const [dropped] = await blocked(b, b.run("SET LOCK_TIMEOUT -1; DROP TABLE t"));
+    await a.run("COMMIT");
+    await dropped;
+    assert.equal(await a.error("SELECT * FROM t"), 208);
+  });
+
   test("READPAST takes the next free row of a queue", async () => {
     await a.run("BEGIN TRAN; DELETE TOP (1) FROM t WITH (READPAST) OUTPUT deleted.id");
     assert.deepEqual(await b.rows("DELETE TOP (1) FROM t WITH (READPAST) OUTPUT deleted.id"), [[2]]);

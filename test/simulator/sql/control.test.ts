@@ -146,22 +146,15 @@ test("cursors from DECLARE to DEALLOCATE", () => {
 test("labels, GOTO, RETURN with and without a value, WAITFOR, KILL, CHECKPOINT", () => {
   assert.deepEqual(
     parseBatch(
-      "again: SELECT 1 last: GOTO again RETURN RETURN (1) + 2 RETURN EXEC ('x') WAITFOR DELAY '0:0:1' WAITFOR TIME @t KILL 53 CHECKPOINT",
+      "again: SELECT 1 last: GOTO again RETURN RETURN EXEC ('x') WAITFOR DELAY '0:0:1' WAITFOR TIME @t KILL 53 CHECKPOINT",
     ).map((s) => s.kind),
-    [
-      "label",
-      "query",
-      "label",
-      "goto",
-      "return",
-      "return",
-      "return",
-      "execute_text",
-      "waitfor",
-      "waitfor",
-      "kill",
-      "checkpoint",
-    ],
+    ["label", "query", "label", "goto", "return", "return", "execute_text", "waitfor", "waitfor", "kill", "checkpoint"],
+  );
+  const procedure = one("CREATE PROCEDURE p AS RETURN (1) + 2 RETURN");
+  assert.ok(procedure.kind === "create_procedure");
+  assert.deepEqual(
+    procedure.body.map((s) => s.kind === "return" && s.value?.kind),
+    ["binary", undefined],
   );
   assert.deepEqual(one("WAITFOR DELAY @d"), { line: 1, kind: "waitfor", delay: variable("@d") });
 });

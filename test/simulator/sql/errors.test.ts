@@ -97,3 +97,29 @@ test("an expression or a declaration list must end where its text ends", () => {
   assert.equal(brief("1 + 2 3", parseExpression), "102 at 1: Incorrect syntax near '3'.");
   assert.equal(brief("@a int @b int", parseParameterDeclarations), "102 at 1: Incorrect syntax near '@b'.");
 });
+
+// https://learn.microsoft.com/sql/relational-databases/errors-events/database-engine-events-and-errors-0-to-999
+test("jumps without a target and values returned to nobody are refused before anything runs", () => {
+  const numbers = (...texts: string[]) => texts.map((text) => error(text).number);
+  assert.equal(
+    brief("SELECT 1\nGOTO nowhere"),
+    "133 at 2: A GOTO statement references the label 'nowhere' but the label has not been declared.",
+  );
+  assert.deepEqual(
+    numbers("BREAK", "WHILE 1 = 1 BREAK IF 1 = 1 BREAK", "CREATE PROCEDURE p AS BREAK"),
+    [135, 135, 135],
+  );
+  assert.deepEqual(numbers("CONTINUE", "BEGIN TRY CONTINUE END TRY BEGIN CATCH END CATCH"), [136, 136]);
+  assert.deepEqual(numbers("a: SELECT 1 a: SELECT 2", "a: IF 1 = 1 BEGIN A: SELECT 1 END"), [132, 132]);
+  assert.deepEqual(numbers("RETURN 1", "CREATE TRIGGER t ON x AFTER INSERT AS RETURN 1"), [178, 178]);
+  // SQL Server jumps there; here it is refused by name.
+  assert.deepEqual(numbers("GOTO a; IF 1 = 1 BEGIN a: SELECT 1 END"), [40510]);
+  for (const text of [
+    "RETURN",
+    "CREATE PROCEDURE p AS RETURN 1",
+    "CREATE FUNCTION f() RETURNS int AS BEGIN WHILE 1 = 1 BEGIN BREAK END RETURN 1 END",
+    "WHILE 1 = 1 BEGIN IF 1 = 1 BREAK ELSE CONTINUE END",
+    "WHILE 1 = 1 BEGIN GOTO done END done: SELECT 1",
+  ])
+    parseBatch(text);
+});
