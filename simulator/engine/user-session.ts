@@ -21,35 +21,13 @@ import {
   SqlError,
   type SqlSession,
 } from "./session.ts";
+import { defaultOptions, type SessionOptions } from "./session-options.ts";
 import { type AnnouncedLoad, insertLoad } from "./statements/bulk-load.ts";
 import { BatchAborted, Executor, ScopeAborted } from "./statements/executor.ts";
 import { callByRpc, type Prepared } from "./statements/remote-calls.ts";
 import type { Database, Procedure } from "./storage.ts";
 import type { Snapshot, Table } from "./table.ts";
 import type { Isolation, Transaction } from "./transactions.ts";
-
-export interface SessionOptions {
-  nocount: boolean;
-  xactAbort: boolean;
-  implicitTransactions: boolean;
-  /** Milliseconds; -1 for ever. */
-  lockTimeout: number;
-  deadlockPriority: number;
-  rowCount: number;
-  dateFirst: number;
-  dateFormat: string;
-  language: string;
-  textSize: number;
-  ansiNulls: boolean;
-  ansiPadding: boolean;
-  ansiWarnings: boolean;
-  arithAbort: boolean;
-  concatNullYieldsNull: boolean;
-  quotedIdentifier: boolean;
-  numericRoundAbort: boolean;
-  formatOnly: boolean;
-  cursorCloseOnCommit: boolean;
-}
 
 /** The isolation levels of MS-TDS 2.2.6.9; 0 leaves it as it is. */
 const ISOLATIONS: Record<number, Isolation> = {
@@ -485,28 +463,4 @@ export class Session implements SqlSession {
     );
     return table?.columns.find((column) => column.identity)?.identity;
   }
-}
-
-export function defaultOptions(): SessionOptions {
-  return {
-    nocount: false,
-    xactAbort: false,
-    implicitTransactions: false,
-    lockTimeout: -1,
-    deadlockPriority: 0,
-    rowCount: 0,
-    dateFirst: 7,
-    dateFormat: "mdy",
-    language: "us_english",
-    textSize: 2_147_483_647,
-    ansiNulls: true,
-    ansiPadding: true,
-    ansiWarnings: true,
-    arithAbort: true,
-    concatNullYieldsNull: true,
-    quotedIdentifier: true,
-    numericRoundAbort: false,
-    formatOnly: false,
-    cursorCloseOnCommit: false,
-  };
 }

@@ -6,8 +6,8 @@ import { cast } from "../expressions/arithmetic.ts";
 import type { Compiled, Frame } from "../expressions/compiled.ts";
 import type { Activation } from "../run.ts";
 import type { SqlError } from "../session.ts";
+import type { BooleanOption } from "../session-options.ts";
 import { INT, SYSNAME } from "../types/types.ts";
-import type { SessionOptions } from "../user-session.ts";
 import { Decimal, type SqlType, type Value, Variant } from "../values.ts";
 import { type Builtins, builtin, int, strict, text } from "./builtin.ts";
 
@@ -35,9 +35,6 @@ const PROPERTIES: Record<string, BooleanOption> = {
   NUMERIC_ROUNDABORT: "numericRoundAbort",
   QUOTED_IDENTIFIER: "quotedIdentifier",
 };
-type BooleanOption = {
-  [K in keyof SessionOptions]: SessionOptions[K] extends boolean ? K : never;
-}[keyof SessionOptions];
 
 const NUMERIC38: SqlType = { id: "numeric", precision: 38, scale: 0 };
 

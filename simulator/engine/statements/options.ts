@@ -2,14 +2,11 @@
 import { unsupported } from "../errors.ts";
 import { languageOf } from "../languages.ts";
 import { SqlError } from "../session.ts";
-import type { SessionOptions } from "../user-session.ts";
+import type { BooleanOption } from "../session-options.ts";
 import { type Kind, targetTable } from "./changes.ts";
 import type { Executor } from "./executor.ts";
 
-const SWITCHES: Record<
-  string,
-  keyof { [K in keyof SessionOptions as SessionOptions[K] extends boolean ? K : never]: boolean }
-> = {
+const SWITCHES: Record<string, BooleanOption> = {
   NOCOUNT: "nocount",
   XACT_ABORT: "xactAbort",
   IMPLICIT_TRANSACTIONS: "implicitTransactions",
