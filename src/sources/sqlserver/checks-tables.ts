@@ -101,7 +101,8 @@ function checkColumns(table: CapturedTable, options: TableOptions): Finding[] {
     mask: options.columnsMask,
   };
   try {
-    for (const instance of table.instances) chosenColumns(table, instance, choice);
+    for (const [index, instance] of table.instances.entries())
+      chosenColumns(table, instance, table.instances.slice(index + 1), choice);
     return [];
   } catch (error) {
     if (!(error instanceof DStreamError)) throw error;

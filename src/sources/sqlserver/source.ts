@@ -293,7 +293,8 @@ export class SqlServerSource implements Source {
       exclude: options.columnsExclude,
       mask: options.columnsMask,
     };
-    const columns = chosenColumns(table, instance, choice);
+    const newer = captured.instances.slice(captured.instances.indexOf(instance) + 1);
+    const columns = chosenColumns(table, instance, newer, choice);
     const names = columns.map((column) => column.name);
     const masked = new Set(options.columnsMask?.map((name) => name.toLowerCase()));
     const shown = names.filter((name) => !masked.has(name.toLowerCase()));

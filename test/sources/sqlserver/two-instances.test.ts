@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import pino from "pino";
+import type { TableOptions } from "../../../src/sources/sqlserver/table-options.ts";
 import { brief, firstTable, maximum, never, parse, readerFromStart, readOnce, readToEnd, World } from "./world.ts";
 
 /** Persons with rows in one instance, then a second one that has a further column, with rows in both. */
@@ -33,6 +34,20 @@ test("the older instance is read up to the newer's start, then the newer one, an
   const switched = lines.find(({ to }) => to === "dbo_Persons_v2");
   assert.deepEqual(switched?.["added"], ["Age"]);
   assert.deepEqual(switched?.["removed"], []);
+});
+
+test("a column that only one of the two has can be masked, left out and chosen before the switch as after it", async () => {
+  await using world = await worldWithTwo();
+  const start = { at: "low_watermark" as const };
+  const dataWith = async (columns: Pick<TableOptions, "columnsMask" | "columnsExclude" | "columnsInclude">) => {
+    const source = world.source(["Persons"], { tableOptions: () => ({ start, before: false, ...columns }) });
+    const reader = await readerFromStart(source, await firstTable(source));
+    const { messages } = await readToEnd(reader, await maximum(source));
+    return messages.map((message) => Object.values(parse(message).data).join(" "));
+  };
+  assert.deepEqual(await dataWith({ columnsMask: ["age"] }), ["1 a ", "2 b ", "3 c  ****", "1 a  ****"]);
+  assert.deepEqual(await dataWith({ columnsExclude: ["age"] }), ["1 a ", "2 b ", "3 c ", "1 a "]);
+  assert.deepEqual(await dataWith({ columnsInclude: ["id", "age"] }), ["1", "2", "3 33", "1 11"]);
 });
 
 test("killed after every single row, the switch loses and repeats nothing", async () => {

@@ -25,9 +25,17 @@ export interface ColumnChoice {
   mask?: readonly string[] | undefined;
 }
 
-/** The captured columns that are sent. Throws SourceError for a name that is none. */
-export function chosenColumns(table: TableName, instance: CaptureInstance, choice: ColumnChoice): CapturedColumn[] {
-  const captured = lowerCase(instance.columns.map((column) => column.name));
+/**
+ * The captured columns of an instance that are sent. Throws SourceError for a name that is none. `newer`: instances that will
+ * take its place. What is to become of a new column has to be said before they do, and so before the column is there.
+ */
+export function chosenColumns(
+  table: TableName,
+  instance: CaptureInstance,
+  newer: readonly CaptureInstance[],
+  choice: ColumnChoice,
+): CapturedColumn[] {
+  const captured = lowerCase([instance, ...newer].flatMap(({ columns }) => columns.map((column) => column.name)));
   for (const name of [...(choice.include ?? []), ...(choice.exclude ?? []), ...(choice.mask ?? [])])
     if (!captured.has(name.toLowerCase()))
       throw new SourceError("table", `${fullName(table)} has no captured column ${name}.`, {

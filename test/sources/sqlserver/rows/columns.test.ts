@@ -34,7 +34,7 @@ const instance: CaptureInstance = {
 
 test("columns can be chosen, whatever the case of their names; a name that is none is refused with those that are", () => {
   const names = (choice: { include?: string[]; exclude?: string[]; mask?: string[] }) =>
-    chosenColumns(table, instance, choice).map(({ name }) => name);
+    chosenColumns(table, instance, [], choice).map(({ name }) => name);
   assert.deepEqual(names({}), ["id", "note", "old", "flag"], "computed columns are not captured");
   assert.deepEqual(names({ include: ["ID", "Flag"] }), ["id", "flag"]);
   assert.deepEqual(names({ exclude: ["NOTE", "old"] }), ["id", "flag"]);
@@ -48,7 +48,7 @@ test("columns can be chosen, whatever the case of their names; a name that is no
 });
 
 test("which columns are masked, which make up the key and in what order, and when NULL means that nothing is held", () => {
-  const fields = rowFields(chosenColumns(table, instance, {}), ["flag", "id"], { mask: ["NOTE"] });
+  const fields = rowFields(chosenColumns(table, instance, [], {}), ["flag", "id"], { mask: ["NOTE"] });
   assert.deepEqual(
     fields.map(({ name, masked, key, unknown, ordinal }) => [name, masked, key, unknown, ordinal]),
     [
