@@ -26,6 +26,8 @@ export interface Leaf {
   rows?(frame: Frame, run: Run): Iterable<Row>;
   /** Its rows depend on those of the sources before it. */
   lateral?: boolean;
+  /** Its rows are told apart as objects: they are made once for the whole statement. */
+  kept?: boolean;
   /** Its rows depend on blocks further out: not to be kept for the whole statement. */
   correlated?: boolean;
   /** As `rows`, in blocks where it has them; null where it has none. */

@@ -131,12 +131,13 @@ export class FromClause {
     const full = source.join === "full";
     for (const leaf of (full ? [...kept.items, ...optional.items] : optional.items).flatMap(leavesOf))
       mayBeMissing(leaf.source);
-    if (full && (kept.items.length !== 1 || optional.items.length !== 1 || optional.items[0]!.kind !== "leaf")) {
+    if (full && (kept.items.length !== 1 || optional.items.length !== 1 || !keepsRows(optional.items[0]!))) {
       const on: Conjunct[] = [];
       if (source.on) this.#conditions(source.on, on);
       items.push({ kind: "full", left, right, on });
       return;
     }
+    if (full) (optional.items[0] as Item & { kind: "leaf" }).leaf.kept = true;
     items.push(...kept.items);
     conjuncts.push(...kept.conjuncts);
     if (source.on) this.#conditions(source.on, optional.conjuncts);
@@ -332,4 +333,11 @@ export function tableLeaf(table: Table, parts: string[], scope: Scope, hidden = 
   const source: Source = { slot: scope.slots++, parts, columns, ...(hidden ? { hidden } : {}) };
   scope.add(source);
   return { slot: source.slot, source, table };
+}
+
+/** Whether a source has, or can be given, the same row objects each time it is gone through, by which a FULL JOIN knows them again. */
+function keepsRows(item: Item): item is Item & { kind: "leaf" } {
+  if (item.kind !== "leaf") return false;
+  const { table, correlated, lateral } = item.leaf;
+  return table ? !table.hasSeries : !correlated && !lateral;
 }

@@ -190,7 +190,7 @@ function rowsOf(leaf: Leaf, frame: Frame): Iterable<Row> {
   if (leaf.correlated) return leaf.rows!(around, run);
   const known = run.cache.get(leaf) as Row[] | typeof ONCE | undefined;
   if (Array.isArray(known)) return known;
-  if (known === ONCE) return keep(leaf, leaf.rows!(around, run), run);
+  if (known === ONCE || leaf.kept) return keep(leaf, leaf.rows!(around, run), run);
   // Most are read once only; what is read again is kept from then on.
   run.cache.set(leaf, ONCE);
   return leaf.rows!(around, run);

@@ -48,3 +48,46 @@ test("an inner join on the right; WHERE and a further join see what is missing",
     ],
   );
 });
+
+test("a right side that is made up as it is read: VALUES, a derived table, a view, a grouping, a function, in a subquery too", async () => {
+  await sql.run("CREATE VIEW four AS SELECT x + 0 AS x FROM b");
+  const expected = sorted([
+    [1, null],
+    [2, 2],
+    [3, 3],
+    [3, 3],
+    [null, 4],
+    [null, null],
+  ]);
+  for (const right of [
+    "(VALUES (2), (3), (3), (4), (NULL)) r(x)",
+    "(SELECT x FROM b) r",
+    "(SELECT x + 0 AS x FROM b) r",
+    "(SELECT TOP 10 x FROM b ORDER BY x) r",
+    "four r",
+    "(SELECT CAST(value AS int) AS x FROM OPENJSON('[2,3,3,4,null]')) r",
+  ])
+    for (const on of ["a.x = r.x", "a.x <= r.x AND a.x >= r.x"]) {
+      assert.deepEqual(sorted(await sql.rows(`SELECT a.x, r.x FROM a FULL JOIN ${right} ON ${on}`)), expected, right);
+      const counted = `SELECT x, (SELECT COUNT(*) FROM a FULL JOIN ${right} ON ${on} WHERE a.x = c.x OR r.x = c.x) FROM c`;
+      assert.deepEqual(
+        await sql.rows(counted),
+        [
+          [3, 2],
+          [4, 1],
+          [5, 0],
+        ],
+        right,
+      );
+      const outer = `SELECT x, (SELECT COUNT(*) FROM a FULL JOIN (SELECT r.x FROM ${right} WHERE r.x <= c.x) r ON ${on}) FROM c`;
+      assert.deepEqual(
+        await sql.rows(outer),
+        [
+          [3, 4],
+          [4, 5],
+          [5, 5],
+        ],
+        right,
+      );
+    }
+});
