@@ -51,7 +51,10 @@ export interface ConnectionTimes {
   answer: number;
   /** Milliseconds without a further byte of it. */
   stall: number;
-  /** Milliseconds that the server has to acknowledge a cancelled query. */
+  /**
+   * Milliseconds that the server has to acknowledge a cancelled query; without a further byte of it, where the query was
+   * called off because its reader has enough.
+   */
   cancel: number;
 }
 
@@ -166,8 +169,9 @@ function connect(
       ...config.options,
       // The values of date and time columns are taken apart as if they were UTC.
       useUTC: true,
-      // Timed by execute(), which also sees an answer that stalls half-way.
+      // Both are timed by execute(), which also sees an answer that stalls half-way.
       requestTimeout: 0,
+      cancelTimeout: 0,
       maxRetriesOnTransientErrors: 0,
       abortTransactionOnError: true,
     },
@@ -216,13 +220,19 @@ function execute(
     if (reason) reject(reason);
     else resolve(result);
   };
-  const cancel = () => {
-    connection.cancel();
-    cancelled ??= setTimeout(() => {
+  const awaitAcknowledgement = () => {
+    const before = bytesReceived(connection);
+    cancelled = setTimeout(() => {
+      // It comes behind what was on its way already, which over a slow line takes longer.
+      if (failure === undefined && bytesReceived(connection) !== before) return awaitAcknowledgement();
       failure ??= stalled("The server did not acknowledge a cancelled query", times.cancel);
       connection.close();
       finish(failure);
     }, times.cancel);
+  };
+  const cancel = () => {
+    connection.cancel();
+    if (cancelled === undefined) awaitAcknowledgement();
   };
   const onAbort = () => {
     failure ??= signal.reason;

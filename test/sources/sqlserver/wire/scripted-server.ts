@@ -14,6 +14,8 @@ export interface ScriptedAnswer {
   onAttention?: Buffer;
   /** Bytes of each write; all at once by default. */
   every?: number;
+  /** Milliseconds between writes; none by default. */
+  pause?: number;
 }
 
 const RPC = 0x03;
@@ -102,11 +104,15 @@ function packetLength(bytes: Buffer): number {
   return length <= bytes.length ? length : 0;
 }
 
-async function send(client: Socket, { bytes, afterwards, every }: ScriptedAnswer, close: () => void): Promise<void> {
+async function send(
+  client: Socket,
+  { bytes, afterwards, every, pause }: ScriptedAnswer,
+  close: () => void,
+): Promise<void> {
   const step = every ?? Math.max(1, bytes.length);
   for (let at = 0; at < bytes.length; at += step) {
     client.write(bytes.subarray(at, at + step));
-    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => (pause === undefined ? setImmediate(resolve) : setTimeout(resolve, pause)));
   }
   if (afterwards === "reset") client.end(close);
 }

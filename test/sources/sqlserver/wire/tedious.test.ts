@@ -260,6 +260,28 @@ test("a read that has enough calls the rest off, whatever of it was already on i
   assert.ok(it.server.attentions >= 2);
 });
 
+test("over a slow line what is on its way when a read has enough is waited for, as long as it keeps coming", async () => {
+  await using it = await scripted({ cancel: 500 });
+  await isUsable(it);
+  const { session } = it.connection;
+  const bytes = tds.packets(tokens, 512);
+  const acknowledged = tds.packets(tds.done(tds.ATTENTION));
+  it.server.answer({ bytes, onAttention: acknowledged, every: Math.ceil(bytes.length / 40), pause: 25 });
+  const { bodies } = await ask(it, plan, { maxRows: 3 });
+  assert.deepEqual(bodies, expected.slice(0, 3));
+  await isUsable(it, session);
+});
+
+test("a server that does not acknowledge that a read has enough is given up after its time", async () => {
+  await using it = await scripted({ cancel: 100 });
+  it.server.answer({ bytes: unfinished(tokens.subarray(0, tokens.length >> 1)), every: 300, afterwards: "silence" });
+  await assert.rejects(
+    ask(it, plan, { maxRows: 3 }),
+    (error: SourceError) => error.scope === "unavailable" && /did not acknowledge/.test(error.message),
+  );
+  await isUsable(it);
+});
+
 test("a read that is aborted in the middle of its rows ends with the reason, and the next one is right", async () => {
   await using it = await scripted();
   const half = tokens.subarray(0, tokens.length >> 1);
