@@ -83,6 +83,22 @@ export function tokenize(text: string, quotedIdentifier = true): Token[] {
   let at = 0;
   let line = 1;
 
+  let quoted = quotedIdentifier;
+  let scanned = 0;
+
+  /**
+   * "As the batch is parsed any occurrence of SET QUOTED_IDENTIFIER will change the parsing behavior from that point on."
+   * https://learn.microsoft.com/sql/t-sql/statements/set-quoted-identifier-transact-sql
+   */
+  function quotesNames(): boolean {
+    for (; scanned + 2 < tokens.length; scanned++) {
+      if (tokens[scanned]!.key !== "SET" || tokens[scanned + 1]!.key !== "QUOTED_IDENTIFIER") continue;
+      const { key } = tokens[scanned + 2]!;
+      if (key === "ON" || key === "OFF") quoted = key === "ON";
+    }
+    return quoted;
+  }
+
   /** Reads up to the closing quote, which is doubled inside; `at` stands on the opening one and ends behind the closing. */
   function delimited(close: number): string {
     const openLine = line;
@@ -200,7 +216,7 @@ export function tokenize(text: string, quotedIdentifier = true): Token[] {
       }
       continue;
     }
-    if (code === QUOTE || (code === 34 && !quotedIdentifier)) {
+    if (code === QUOTE || (code === 34 && !quotesNames())) {
       const value = joined(delimited(code));
       tokens.push(new Token("string", "", value, start, at, startLine));
       continue;

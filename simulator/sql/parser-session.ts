@@ -14,13 +14,23 @@ export function declare(p: TokenReader, line: number): Statement {
   p.expect("DECLARE");
   if (p.token.kind !== "variable") return declareCursor(p, line);
   const statements: Statement[] = [];
+  const names = new Set<string>();
   let variables: Declared[] = [];
   const flush = () => {
     if (variables.length > 0) statements.push({ line, kind: "declare", variables });
     variables = [];
   };
   p.list(() => {
+    const { line: namedOn } = p.token;
     const name = p.variable();
+    if (names.has(name.toLowerCase()))
+      throw new SqlSyntaxError(
+        134,
+        `The variable name '${name}' has already been declared. Variable names must be unique within a query batch or stored procedure.`,
+        namedOn,
+        2,
+      );
+    names.add(name.toLowerCase());
     p.accept("AS");
     if (p.accept("TABLE")) {
       flush();

@@ -72,6 +72,7 @@ export class Windows {
     const args = call.args.map(compile);
     const partition = over.partitionBy.map(compile);
     const orderBy = isPercentile(name) ? percentileOrder(call, over) : over.orderBy;
+    for (const { expr } of orderBy) refuseConstant(expr);
     const order = orderBy.map(({ expr, descending }) => ({ compiled: compile(expr), descending }));
     const bounds: Registered["bounds"] = {};
     if (over.frame?.from.kind === "preceding" || over.frame?.from.kind === "following")
@@ -389,4 +390,16 @@ function extent(
       }
     }
   }
+}
+
+/** A window's order is no place in the select list; who wants any order writes (SELECT 1). */
+function refuseConstant(expr: Expr): void {
+  if (expr.kind !== "literal") return;
+  const [number, what] = expr.type === "int" ? [5308, "integer indices"] : [5309, "constants"];
+  throw new SqlError(
+    number,
+    `Windowed functions, aggregates and NEXT VALUE FOR functions do not support ${what} as ORDER BY clause expressions.`,
+    16,
+    1,
+  );
 }

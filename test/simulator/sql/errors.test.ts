@@ -123,3 +123,8 @@ test("jumps without a target and values returned to nobody are refused before an
   ])
     parseBatch(text);
 });
+
+test("134 names a variable that one DECLARE has twice", () => {
+  assert.equal(error("DECLARE @a int,\n@A int").number, 134);
+  assert.equal(error("DECLARE @a int,\n@A int").line, 2);
+});

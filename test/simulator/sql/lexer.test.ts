@@ -114,3 +114,10 @@ test("numbers keep every digit they are written with", () => {
     }),
   );
 });
+
+test("SET QUOTED_IDENTIFIER holds from where it stands in the text", () => {
+  const kinds = tokenize('"a" SET QUOTED_IDENTIFIER OFF "b" set quoted_identifier on "c"').flatMap((token) =>
+    "abc".includes(token.text) && token.text !== "" ? [token.kind] : [],
+  );
+  assert.deepEqual(kinds, ["quoted", "string", "quoted"]);
+});

@@ -113,3 +113,14 @@ describe("the WINDOW clause", () => {
     assert.deepEqual(await sql.rows("SELECT window.x FROM (VALUES (1)) window (x)"), [[1]]);
   });
 });
+
+// https://learn.microsoft.com/sql/t-sql/queries/select-over-clause-transact-sql: "order_by_expression can't be an integer to represent
+// column names or aliases."
+test("a window has no order by an integer or another constant, but by a subquery of one", async () => {
+  assert.equal(await sql.error("SELECT ROW_NUMBER() OVER (ORDER BY 1)"), 5308);
+  assert.equal(await sql.error("SELECT ROW_NUMBER() OVER (ORDER BY N'a')"), 5309);
+  assert.deepEqual(
+    await sql.rows("SELECT ROW_NUMBER() OVER (ORDER BY (SELECT 1)), RANK() OVER (ORDER BY (SELECT NULL))"),
+    [[1n, 1n]],
+  );
+});
