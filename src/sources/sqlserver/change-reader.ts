@@ -11,7 +11,7 @@
  *
  *     instances or types other than known the catalogue is read again, then the changes
  *     another connection in between       the changes are read again: it may lead to another history
- *     low watermark above the position    GapError
+ *     low watermark above the position    the same once, since the other instance may still have it; then GapError
  *     low watermark missing               not yet processed: nothing to read; no permission or no instance: SourceError
  *     maximum below the position          HistoryError; on a read-only database, which may be a secondary: SourceError
  *     maximum below the wanted end        read up to it, and again after a moment
@@ -26,7 +26,7 @@ import {
   type Position,
   ZERO_LSN,
 } from "../../change/position.ts";
-import { SourceError } from "../../errors.ts";
+import { GapError, SourceError } from "../../errors.ts";
 import { type Checkpoint, fullName } from "../../ingester/checkpoint.ts";
 import type { BatchLimit, ChangeBatch, ChangeReader, SourceTable } from "../../ingester/source.ts";
 import type { Logger } from "../../telemetry/logger.ts";
@@ -101,8 +101,9 @@ export class SqlServerChangeReader implements ChangeReader {
         );
         if (batch !== "again") return batch;
       } catch (error) {
-        // The catalogue may be outdated: an instance was dropped, or a column has another type.
-        if (!(error instanceof SourceError && error.scope === "table") || attempt > 0) throw error;
+        // The catalogue may be outdated: an instance was dropped or cleaned up, or a column has another type.
+        const byCatalogue = error instanceof GapError || (error instanceof SourceError && error.scope === "table");
+        if (!byCatalogue || attempt > 0) throw error;
       }
     }
     throw new SourceError(

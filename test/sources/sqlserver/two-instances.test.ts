@@ -121,3 +121,18 @@ test("the older instance can be dropped once it was read", async () => {
   const { messages } = await readToEnd(reader, await maximum(source));
   assert.deepEqual(brief(messages), ["Insert 4 d  44"]);
 });
+
+test("what cleanup took from the newer instance alone is read from the older one, which still has it", async () => {
+  await using world = await worldWithTwo();
+  const source = world.source(["Persons"]);
+  const reader = await readerFromStart(source, await firstTable(source));
+  await readToEnd(reader, await maximum(source));
+  await world.sql("INSERT INTO Persons VALUES (4, N'd', NULL, 44)");
+  await world.sql("INSERT INTO Persons VALUES (5, N'e', NULL, 55)");
+  await world.sql(
+    "DECLARE @low binary(10) = sys.fn_cdc_get_max_lsn(); " +
+      "EXEC sys.sp_cdc_cleanup_change_table @capture_instance = N'dbo_Persons_v2', @low_water_mark = @low",
+  );
+  const { messages } = await readToEnd(reader, await maximum(source));
+  assert.deepEqual(brief(messages), ["Insert 4 d ", "Insert 5 e  55"]);
+});
