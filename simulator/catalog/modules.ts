@@ -28,13 +28,14 @@ export function modulesOf(database: Database): (View | Procedure | UserFunction 
 }
 
 function* moduleRows({ database }: EngineContext): Generator<RowObject> {
-  for (const { objectId, text } of modulesOf(database))
+  for (const module of modulesOf(database)) {
+    const { objectId, text } = module;
     yield {
       object_id: objectId,
       definition: text ?? null,
       uses_ansi_nulls: true,
       uses_quoted_identifier: true,
-      is_schema_bound: false,
+      is_schema_bound: "schemaBound" in module && module.schemaBound === true,
       uses_database_collation: false,
       is_recompiled: false,
       null_on_null_input: false,
@@ -42,6 +43,7 @@ function* moduleRows({ database }: EngineContext): Generator<RowObject> {
       inline_type: false,
       is_inlineable: false,
     };
+  }
 }
 
 interface Parameter {

@@ -37,6 +37,7 @@ export interface View {
   query: Query;
   /** WITH CHECK OPTION */
   checked?: boolean;
+  schemaBound?: boolean;
   /** The statement that made it, as written. */
   text?: string;
   msShipped: boolean;

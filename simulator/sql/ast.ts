@@ -315,6 +315,7 @@ export type Statement = { line: number } & (
       query: Query;
       /** WITH CHECK OPTION */
       checked?: boolean;
+      schemaBound?: boolean;
       orAlter: boolean;
       mustExist?: boolean;
       text?: string;

@@ -297,12 +297,13 @@ function view(p: TokenReader, line: number, start: number, orAlter: boolean, mus
   const name = p.objectName();
   onlyFirst(p, start, `${mustExist ? "ALTER" : "CREATE"} VIEW`);
   const columns = p.at("(") ? p.columnNames() : [];
-  if (p.accept("WITH")) p.list(() => p.expectOne("SCHEMABINDING", "VIEW_METADATA", "ENCRYPTION"));
+  const options = p.accept("WITH") ? p.list(() => p.expectOne("SCHEMABINDING", "VIEW_METADATA", "ENCRYPTION")) : [];
   p.expect("AS");
   const query: Query = wholeQuery(p);
   const checked = p.acceptAll("WITH", "CHECK", "OPTION");
   const statement: Statement = { line, kind: "create_view", name, columns, query, orAlter };
   if (checked) statement.checked = true;
+  if (options.includes("SCHEMABINDING")) statement.schemaBound = true;
   statement.text = p.sourceFrom(p.tokens[start]!);
   if (mustExist) statement.mustExist = true;
   return statement;

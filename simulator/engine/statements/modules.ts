@@ -15,6 +15,7 @@ import type { Executor } from "./executor.ts";
 import { alreadyThere, placeOf, requireCreate } from "./new-table.ts";
 import { checkParameters } from "./parameters.ts";
 import { isReferenced } from "./references.ts";
+import { refuseBound } from "./schema-binding.ts";
 import { dropPrincipals } from "./security.ts";
 import { usesSequence } from "./sequences.ts";
 import { dropType } from "./user-types.ts";
@@ -115,7 +116,7 @@ function definitionOf(
   statement: Kind<"create_view"> | Kind<"create_procedure"> | Kind<"create_function">,
   database: Database,
 ):
-  | Pick<View, "columns" | "query" | "checked">
+  | Pick<View, "columns" | "query" | "checked" | "schemaBound">
   | Pick<Procedure, "parameters" | "body">
   | Pick<UserFunction, "parameters" | "returns"> {
   checkParameters(executor, statement.kind === "create_view" ? [] : statement.parameters, database);
@@ -129,10 +130,10 @@ function definitionOf(
     else checkBody(returns.body);
     return { parameters, returns };
   }
-  const { columns, query, checked } = statement;
+  const { columns, query, checked, schemaBound } = statement;
   const plan = compileQuery(query, null, executor.compiler().inside(database));
   if (columns.length === 0) refuseNameless(plan.columns);
-  return { columns, query, ...(checked ? { checked } : {}) };
+  return { columns, query, ...(checked ? { checked } : {}), ...(schemaBound ? { schemaBound } : {}) };
 }
 
 function refuseNameless(columns: { name: string }[]): void {
@@ -229,6 +230,7 @@ async function dropOne(
     requireAlter(executor, name, statement.object);
     // Who has changed it goes first, as behind the lock Sch-M.
     await session.lock(table, transaction, "X", executor.signal);
+    refuseBound(database, "TABLE", table.schema, table.name);
     for (const hook of database.hooks.beforeDropTable) hook(table, session);
     if (isReferenced(table))
       throw new SqlError(
@@ -258,6 +260,7 @@ async function dropOne(
     return;
   }
   requireAlter(executor, name, statement.object);
+  if (statement.object === "view") refuseBound(database, "VIEW", module.schema, module.name);
   database.removeObject(module);
   transaction.onRollback(() => addModule(database, module));
   dropTriggers(database, module.objectId, transaction);

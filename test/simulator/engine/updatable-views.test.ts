@@ -114,3 +114,18 @@ describe("changing rows through a query", () => {
     assert.deepEqual(await left(), [1, 2, 3, 4, 5]);
   });
 });
+
+// https://learn.microsoft.com/sql/t-sql/statements/create-view-transact-sql: "Views or tables that participate in a view created with
+// the SCHEMABINDING clause can't be dropped, unless that view is dropped or changed so that it no longer has schema binding."
+test("a view WITH SCHEMABINDING keeps what it is made of from being dropped", async () => {
+  const { sql } = await start();
+  await sql.run("CREATE TABLE base (id int); CREATE TABLE loose (id int)");
+  await sql.run("CREATE VIEW dbo.inner_ WITH SCHEMABINDING AS SELECT id FROM dbo.base");
+  await sql.run("CREATE VIEW dbo.outer_ WITH SCHEMABINDING AS SELECT (SELECT MAX(id) FROM dbo.inner_) AS id");
+  await sql.run("CREATE VIEW dbo.free AS SELECT id FROM dbo.loose");
+  assert.equal(await sql.error("DROP TABLE dbo.base"), 3729);
+  assert.equal(await sql.error("DROP VIEW inner_"), 3729);
+  await sql.run("DROP TABLE loose");
+  await sql.run("ALTER VIEW dbo.outer_ AS SELECT id FROM dbo.inner_");
+  await sql.run("DROP VIEW inner_; DROP TABLE base");
+});
