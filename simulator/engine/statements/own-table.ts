@@ -1,4 +1,5 @@
 /** What statements that change a table's definition begin and end with. */
+import { unsupported } from "../errors.ts";
 import { lookUp } from "../query/sources.ts";
 import { SqlError } from "../session.ts";
 import type { Table } from "../table.ts";
@@ -23,6 +24,7 @@ const MISSING = {
 /** The table whose definition a statement changes, with the right to do so. */
 export function ownTable(executor: Executor, parts: string[], missing: keyof typeof MISSING): Table {
   const found = lookUp(parts, executor.compiler());
+  if (found?.kind === "view" && missing === 1088) throw unsupported("indexes on views");
   if (found?.kind !== "table") throw new SqlError(missing, MISSING[missing](parts.join(".")), 16, 1);
   requireAlter(executor, found.table, parts, 13);
   return found.table;
