@@ -17,7 +17,7 @@ import { hashKeyOf } from "../engine/types/comparison.ts";
 import { changeRows } from "./captured-row.ts";
 import { type ChangeStep, changeSteps, type KeyOf } from "./change-steps.ts";
 import { applyDdl } from "./ddl-capture.ts";
-import { type CaptureInstance, type CdcTables, captureInstances } from "./instances.ts";
+import { type CaptureInstance, type CdcTables, captureInstances, enablingCommit } from "./instances.ts";
 import type { Layouts } from "./layouts.ts";
 import { entryOf, transactionIdBytes } from "./lsn-time-mapping.ts";
 import { toDatetime } from "./server-time.ts";
@@ -105,8 +105,8 @@ function upToDdl(log: readonly LoggedTransaction[], maximum: number): LoggedTran
 }
 
 /**
- * When capture comes to the LSN at which an instance was enabled, that LSN gets an entry, with the transaction and time of enabling:
- * from then on sys.fn_cdc_get_max_lsn has reached the instance. It is a transaction's entry, not one of idleness: Debezium, which
+ * When capture comes to the LSN at which an instance was enabled, the transaction that enabled it gets an entry: from then on
+ * sys.fn_cdc_get_max_lsn has reached the instance. It is a transaction's entry, not one of idleness: Debezium, which
  * reads on from `WHERE tran_id <> 0x00`, finds it on SQL Server before anything has changed (shouldSendHeartbeatsWhenNoRecordsAreSent
  * in its SnapshotIT).
  */
@@ -116,9 +116,10 @@ function mapLowEndpoint(
   lsn: bigint,
   { createDate }: CaptureInstance,
 ): void {
-  if (createDate === null || entryOf(tables.lsnTimeMapping, system.snapshot, lsn)) return;
+  const commit = enablingCommit(lsn);
+  if (createDate === null || entryOf(tables.lsnTimeMapping, system.snapshot, commit)) return;
   const transactionId = transactionIdBytes(database.engine.reserveTransactionIds(1));
-  system.insert(tables.lsnTimeMapping, [lsnToBuffer(lsn), createDate, createDate, transactionId, lsnToBuffer(lsn)]);
+  system.insert(tables.lsnTimeMapping, [lsnToBuffer(commit), createDate, createDate, transactionId, lsnToBuffer(lsn)]);
 }
 
 class TransactionCapture {

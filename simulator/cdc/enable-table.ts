@@ -83,9 +83,11 @@ export function enableTable(context: EngineContext, request: EnableTable, sink: 
   cdc.nudge();
 }
 
-/** A log record of its own: where the validity of an instance begins, and of no other. */
+/** A log record of its own: where the validity of an instance begins, and of no other. The next one is `enablingCommit`. */
 function ownLsn(database: Database): bigint {
+  database.lsn.flush();
   const lsn = database.lsn.append(84);
+  database.lsn.append(84);
   database.lsn.flush();
   return lsn;
 }

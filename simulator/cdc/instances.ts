@@ -34,6 +34,14 @@ export interface CaptureInstance {
 /** The row of cdc.change_tables, by position. */
 export const CHANGE_TABLE = { objectId: 0, sourceObjectId: 2, captureInstance: 3, startLsn: 4 } as const;
 
+/**
+ * The commit of the transaction that enabled an instance is behind the instance's low endpoint: Debezium switches to a new instance only
+ * where its start_lsn is below the LSN that it reads to, and does so on SQL Server (addColumnToTable of its SqlServerChangeTableSetIT).
+ */
+export function enablingCommit(startLsn: bigint): bigint {
+  return startLsn + 1n;
+}
+
 /** The metadata tables; undefined in a database that is not enabled. */
 export function cdcTables(database: Database): CdcTables | undefined {
   const find = (name: string) => database.findTable("cdc", name);

@@ -135,7 +135,7 @@ test("start_lsn is there at once, but fn_cdc_get_min_lsn waits for capture once 
   const first = f.fn("fn_cdc_get_min_lsn", "dbo_people") as Buffer;
   assert.ok(Buffer.isBuffer(first), "the first instance of a database is valid at once");
   f.cdc.run();
-  assert.deepEqual(f.fn("fn_cdc_get_max_lsn"), first);
+  assert.ok(Buffer.compare(f.fn("fn_cdc_get_max_lsn") as Buffer, first) > 0, "the commit of enabling comes behind");
   assert.deepEqual(f.fn("fn_cdc_get_min_lsn", "dbo_people"), first);
 
   await f.call("sp_cdc_enable_table", { ...enable, capture_instance: "second" });
