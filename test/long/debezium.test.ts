@@ -6,11 +6,13 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { after, afterEach, before, describe, test } from "node:test";
 import { SqlServerSimulator } from "../../simulator/index.ts";
 import { type Change, Debezium } from "../simulator-conformance/clients/debezium.ts";
 import { skipped } from "../simulator-conformance/suite.ts";
 import { debezium } from "../simulator-conformance/tools.ts";
+
+const HEARTBEATS = "__debezium-heartbeat.server";
 
 const missing = debezium.missing();
 if (missing) skipped("Debezium", missing);
@@ -26,6 +28,7 @@ function stories(): void {
     server = await SqlServerSimulator.start({ captureInterval: 50, onProblem: (problem) => console.error(problem) });
     connector = new Debezium("server");
   });
+  afterEach(() => connector.stop());
   after(async () => {
     await connector.close();
     await server.close();
@@ -119,7 +122,6 @@ function stories(): void {
     assert.deepEqual(commits, [...commits].sort());
     assert.equal(new Set(commits).size, 5, "five transactions, each with its own commit LSN");
     assert.equal(commits[0], commits[1]);
-    await connector.stop();
   });
 
   // https://debezium.io/documentation/reference/stable/connectors/sqlserver.html#sqlserver-data-types
@@ -176,18 +178,21 @@ function stories(): void {
     const empty = (id: number) => ({ id, ...Object.fromEntries(types.map((_, i) => [`c${i}`, null])) });
     const expected = [full(1), empty(2), full(3), empty(4)];
     for (const [at, { after }] of changes.entries()) assert.deepEqual(after, expected[at]);
-    await connector.stop();
   });
 
   // "Schema evolution" of Debezium's page, online: a second capture instance takes over.
   test("a second capture instance brings a new column, and no row is missing or twice", async () => {
     const { name, sql } = await database(CUSTOMERS, track("customers"), "INSERT customers VALUES (1, N'Ana')");
-    connector.start(properties(name));
+    connector.start(properties(name, { "heartbeat.interval.ms": "1" }));
     await connector.tells(1);
     await sql("INSERT customers VALUES (2, N'before')");
     await sql("ALTER TABLE customers ADD phone varchar(20) NULL");
     await sql("INSERT customers VALUES (3, N'between', '555')");
     await sql(track("customers", "dbo", ", @capture_instance = N'customers_v2'"));
+    // It hears of the new instance while nothing changes.
+    server.cdc(name).run();
+    const beats = connector.of(HEARTBEATS).length;
+    await connector.until((told) => told.of(HEARTBEATS).length > beats + 3, "three more polls");
     await sql("INSERT customers VALUES (4, N'after', '777')");
     await connector.tells(4);
     await sql("EXEC sys.sp_cdc_disable_table N'dbo', N'customers', N'dbo_customers'");
@@ -198,7 +203,6 @@ function stories(): void {
       ["dbo.customers", "c", { id: 4, name: "after", phone: "777" }],
       ["dbo.customers", "u", { id: 1, name: "Ana", phone: "888" }],
     ]);
-    await connector.stop();
   });
 
   test("a connector that is started again goes on where it was, also within a transaction", async () => {
@@ -263,7 +267,6 @@ function stories(): void {
       ),
     );
     assert.equal(changes.filter(({ op }) => op === "r").length, 25);
-    await connector.stop();
   });
 
   test("several databases over one encrypted connection, each with its own topics and heartbeats", async () => {
@@ -286,8 +289,7 @@ function stories(): void {
     const names = ({ after }: Change) => after!["name"];
     assert.deepEqual(connector.changesOf(`${one.name}.dbo.customers`).map(names), ["one", "eins"]);
     assert.deepEqual(connector.changesOf(`${two.name}.dbo.customers`).map(names), ["two", "zwei"]);
-    await connector.until((told) => told.of("__debezium-heartbeat.server").length > 1, "heartbeats");
-    await connector.stop();
+    await connector.until((told) => told.of(HEARTBEATS).length > 1, "heartbeats");
   });
 }
 

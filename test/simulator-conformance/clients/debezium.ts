@@ -41,7 +41,8 @@ export class Debezium {
   readonly #child: ChildProcess;
   readonly #topics: string;
   readonly #events: Event[] = [];
-  #ended: string | undefined;
+  /** Why the connector ended; undefined while one runs. */
+  #ended: string | undefined = "not started";
   #log = "";
   #heard: () => void = () => {};
 
@@ -70,8 +71,9 @@ export class Debezium {
     this.#child.stdin!.write(`${JSON.stringify(properties)}\n`);
   }
 
-  /** Stops the connector, its offsets saved. */
+  /** Stops the connector, if one runs; its offsets are saved. */
   async stop(): Promise<void> {
+    if (this.#ended !== undefined) return;
     this.#child.stdin!.write("\n");
     await this.#until(() => this.#ended !== undefined, "end");
   }
