@@ -13,6 +13,7 @@ import { Connection, Request } from "tedious";
 import type { MessageRun } from "../src/change/message-run.ts";
 import { parseTableName, type TablePattern } from "../src/config/tables.ts";
 import { BatchSizer } from "../src/ingester/batch-sizer.ts";
+import type { SourceTable } from "../src/ingester/source.ts";
 import { parseConnectionString } from "../src/sources/sqlserver/connection-string.ts";
 import { SqlServerSource } from "../src/sources/sqlserver/source.ts";
 import { silent } from "../src/telemetry/logger.ts";
@@ -150,6 +151,7 @@ function byTedious(connection: Connection, table: string): Promise<{ rows: numbe
 /** A reader's source, which is open for longer than one reading: its code is compiled once. */
 class Reading implements AsyncDisposable {
   readonly #source: SqlServerSource;
+  #table: SourceTable | undefined;
 
   constructor(connectionString: string, table: string) {
     this.#source = new SqlServerSource({
@@ -162,9 +164,10 @@ class Reading implements AsyncDisposable {
 
   async whole(use: (run: MessageRun) => unknown): Promise<{ rows: number; bytes: number }> {
     const source = this.#source;
-    const [table] = await source.tables();
+    // Once: asking for the tables reads the catalogue anew, and what is compiled for it begins cold.
+    const table = (this.#table ??= (await source.tables())[0]!);
     const { lsn: upTo } = (await source.maximum(never))!;
-    const reader = source.reader(table!, { position: await source.start(table!, never), commitTime: null });
+    const reader = source.reader(table, { position: await source.start(table, never), commitTime: null });
     const sizer = new BatchSizer(READ);
     let rows = 0;
     let bytes = 0;
