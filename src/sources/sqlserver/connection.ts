@@ -197,6 +197,9 @@ function connect(
   return promise;
 }
 
+/** What the last streamed response of a connection was kept in while it was read. */
+const inputs = new WeakMap<Connection, Buffer>();
+
 /** One request: resolves when its answer was read to the end, or called off and acknowledged. */
 function execute(
   connection: Connection,
@@ -241,12 +244,14 @@ function execute(
 
   let release = () => {};
   const tap = (stream: NonNullable<QueryOptions["stream"]>) => {
-    const response = new StreamedResponse(stream, () => {
+    const onEnough = () => {
       result.stopped = true;
       cancel();
-    });
+    };
+    const response = new StreamedResponse(stream, onEnough, inputs.get(connection));
+    inputs.delete(connection);
     result.sets = response.sets;
-    release = tapResponse(connection, response, (error) => {
+    const end = tapResponse(connection, response, (error) => {
       failure ??=
         error instanceof DStreamError || error instanceof MalformedResponse
           ? error
@@ -254,6 +259,10 @@ function execute(
       connection.close();
       finish(failure);
     });
+    release = () => {
+      end();
+      if (response.input !== undefined) inputs.set(connection, response.input);
+    };
   };
 
   const request = new Request(sql, (error) => {

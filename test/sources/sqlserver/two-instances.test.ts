@@ -5,8 +5,10 @@ import type { TableOptions } from "../../../src/sources/sqlserver/table-options.
 import { brief, firstTable, maximum, never, parse, readerFromStart, readOnce, readToEnd, World } from "./world.ts";
 
 /** Persons with rows in one instance, then a second one that has a further column, with rows in both. */
-async function worldWithTwo(options: { between?: (world: World) => Promise<void> } = {}): Promise<World> {
-  const world = await World.open();
+async function worldWithTwo(
+  options: { between?: (world: World) => Promise<void>; clock?: () => Date } = {},
+): Promise<World> {
+  const world = await World.open(options.clock ? { clock: options.clock } : {});
   await world.persons();
   await world.sql("INSERT INTO Persons VALUES (1, N'a', NULL), (2, N'b', NULL)");
   await options.between?.(world);
@@ -123,7 +125,9 @@ test("the older instance can be dropped once it was read", async () => {
 });
 
 test("what cleanup took from the newer instance alone is read from the older one, which still has it", async () => {
-  await using world = await worldWithTwo();
+  // No two transactions commit at one time: cleanup would keep the changes of both.
+  let now = Date.parse("2026-11-21T10:00:00Z");
+  await using world = await worldWithTwo({ clock: () => new Date((now += 100)) });
   const source = world.source(["Persons"]);
   const reader = await readerFromStart(source, await firstTable(source));
   await readToEnd(reader, await maximum(source));

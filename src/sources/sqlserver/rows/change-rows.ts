@@ -23,7 +23,6 @@ import { RowSink } from "./row-sink.ts";
 import { dateTimeEpoch } from "./times.ts";
 
 const COMMA = 0x2c;
-const FIRST_ROWS = 256;
 
 export interface RowLimit {
   maxRows: number;
@@ -47,8 +46,8 @@ export class ChangeRows implements RowHandler {
   #code: RowCode | null = null;
   #count = 0;
   #size = 0;
-  #ends = new Uint32Array(FIRST_ROWS);
-  #positions = Buffer.allocUnsafeSlow(FIRST_ROWS * POSITION_BYTES);
+  #ends: Uint32Array;
+  #positions: Buffer;
   #days = 0;
   #ticks = -1;
 
@@ -60,7 +59,10 @@ export class ChangeRows implements RowHandler {
     this.#clockColumn = clockColumn;
     this.#overhead = rowOverhead(labels);
     this.#keys = labels.keyColumns === null ? null : [];
-    this.#sink = new RowSink(pool.take(), BODIES_START, labels.keyColumns?.length ?? 0);
+    const { bytes, ends, positions } = pool.take();
+    this.#ends = ends;
+    this.#positions = positions;
+    this.#sink = new RowSink(bytes, BODIES_START, labels.keyColumns?.length ?? 0);
   }
 
   begin(columns: readonly WireColumn[], answered: readonly ResultSet[]): void {
@@ -93,16 +95,9 @@ export class ChangeRows implements RowHandler {
 
   /** The messages; once. */
   run(): EncodedRun {
-    const { bytes } = this.#sink;
-    const rows = {
-      bytes,
-      ends: this.#ends,
-      count: this.#count,
-      positions: this.#positions,
-      keys: this.#keys,
-      size: this.#size,
-    };
-    return new EncodedRun(rows, this.#labels, () => this.#pool.giveBack(bytes));
+    const buffers = { bytes: this.#sink.bytes, ends: this.#ends, positions: this.#positions };
+    const rows = { ...buffers, count: this.#count, keys: this.#keys, size: this.#size };
+    return new EncodedRun(rows, this.#labels, () => this.#pool.giveBack(buffers));
   }
 
   #accept(s: Buffer, sink: RowSink): void {

@@ -58,8 +58,8 @@ export class ResponseReader {
   readonly #streams: number;
   readonly #rows: RowHandler;
   readonly #tokens: Buffer[] = [];
-  #bytes: Buffer = Buffer.allocUnsafeSlow(FIRST_SIZE);
-  #view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
+  #bytes: Buffer;
+  #view: DataView;
   #at = 0;
   #end = 0;
   /** What offset in the response `#bytes` begins at. */
@@ -73,10 +73,17 @@ export class ResponseReader {
   /** There was an ERROR: whatever comes or does not come after it, the request has failed. */
   #failed = false;
 
-  /** `streams`: which result set, counted from 0, goes to `rows`. */
-  constructor(streams: number, rows: RowHandler) {
+  /** `streams`: which result set, counted from 0, goes to `rows`. `input`: of an earlier reader that is done, to be used again. */
+  constructor(streams: number, rows: RowHandler, input: Buffer = Buffer.allocUnsafeSlow(FIRST_SIZE)) {
     this.#streams = streams;
     this.#rows = rows;
+    this.#bytes = input;
+    this.#view = new DataView(input.buffer, input.byteOffset, input.byteLength);
+  }
+
+  /** What bytes are kept in until they are read; it may have grown for a large row. */
+  get input(): Buffer {
+    return this.#bytes;
   }
 
   /** Tokens of kinds ERROR, INFO, ENVCHANGE, RETURNSTATUS and DONE, as they came. */

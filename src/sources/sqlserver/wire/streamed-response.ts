@@ -9,6 +9,8 @@ export interface RowStream {
   rows: RowHandler;
 }
 
+const LARGEST_INPUT = 1024 * 1024;
+
 export class StreamedResponse implements ResponseConsumer {
   readonly sets: ResultSet[];
   readonly #reader: ResponseReader;
@@ -17,9 +19,12 @@ export class StreamedResponse implements ResponseConsumer {
   readonly #onEnough: () => void;
   #told = false;
 
-  /** `onEnough`: the handler wants no further row; called once, unless the response is over anyway. */
-  constructor({ set, rows }: RowStream, onEnough: () => void) {
-    this.#reader = new ResponseReader(set, rows);
+  /**
+   * `onEnough`: the handler wants no further row; called once, unless the response is over anyway. `input`: of an earlier
+   * response that is over.
+   */
+  constructor({ set, rows }: RowStream, onEnough: () => void, input?: Buffer) {
+    this.#reader = new ResponseReader(set, rows, input);
     this.#packets = new PacketStream((bytes, from, to) => this.#reader.append(bytes, from, to));
     this.#rows = rows;
     this.#onEnough = onEnough;
@@ -36,6 +41,12 @@ export class StreamedResponse implements ResponseConsumer {
       this.#onEnough();
     }
     return end;
+  }
+
+  /** To be used again once the response is over; undefined where it grew for a large row. */
+  get input(): Buffer | undefined {
+    const { input } = this.#reader;
+    return input.length <= LARGEST_INPUT ? input : undefined;
   }
 
   get tokens(): Buffer {

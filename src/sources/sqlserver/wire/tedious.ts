@@ -58,6 +58,7 @@ export function tapResponse(
   const onData = (chunk: Buffer) => {
     try {
       const end = consumer.push(chunk);
+      if (end < 0) free(chunk);
       if (end >= 0) release(...packetize(consumer.tokens), chunk.subarray(end));
     } catch (error) {
       source.off("data", onData);
@@ -70,6 +71,17 @@ export function tapResponse(
   return () => {
     if (source.listeners("data").includes(onData)) release();
   };
+}
+
+/** Larger than what Node cuts from a pool that others share. */
+const OWN_MEMORY = 16 * 1024;
+
+/**
+ * Gives a chunk's memory back at once. Left to the garbage collector, chunks pile up until a collection of everything, which took a
+ * fifth of the time of reading. While a tap is on, nobody else has the chunk.
+ */
+function free(chunk: Buffer): void {
+  if (chunk.length > OWN_MEMORY && chunk.buffer instanceof ArrayBuffer) chunk.buffer.transfer(0);
 }
 
 function internals(connection: Connection): { source: Duplex; messages: Transform } {
