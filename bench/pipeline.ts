@@ -3,7 +3,8 @@
  * messages and with batch messages between the two. Measured are
  * - a backlog: a filled change table (19 columns) that is drained as fast as it goes;
  * - a steady load of 1,000 changes a second: from commit (which is when a change is visible in the change table here) to
- *   its arrival at a reader of the destination;
+ *   its arrival at a reader of the destination; once all processes have done so for two seconds, in which their code is
+ *   compiled;
  * - full load: changes are made as fast as they are delivered, 2,000 at most under way.
  *
  *     npm run bench -- pipeline [--changes 100000] [--seconds 5]
@@ -28,6 +29,7 @@ const POLL = "20ms";
 const SHAPE = "orders";
 const STEADY = 1_000;
 const UNDER_WAY = 2_000;
+const WARM_UP_SECONDS = 2;
 
 export async function run(args: string[]): Promise<void> {
   const { changes, seconds } = numbersOf(args, { changes: 100_000, seconds: 5 });
@@ -108,16 +110,13 @@ async function liveLoads(
   const { destination } = pipeline;
   await source.insert(20);
   await destination.until(20);
-  const steady = await load(
-    destination,
-    seconds,
-    async (began) => {
-      const due = Math.floor(((performance.now() - began) / 1000) * STEADY) - source.made;
-      if (due >= 20) await source.insert(20);
-      else await sleep(1);
-    },
-    source,
-  );
+  const steadily = async (began: number) => {
+    const due = Math.floor(((performance.now() - began) / 1000) * STEADY) - source.made;
+    if (due >= 20) await source.insert(20);
+    else await sleep(1);
+  };
+  await load(destination, WARM_UP_SECONDS, steadily, source);
+  const steady = await load(destination, seconds, steadily, source);
   const full = await load(
     destination,
     seconds,

@@ -6,6 +6,12 @@
  * The generated functions read `s` (and `sv`, the same bytes) from `p` and write into the sink's buffer from `o`. They end
  * where the row ends, or answer -1 where its bytes are not all there: then nothing of it counts. Bytes that no value of the
  * column can have are an ImpossibleValue.
+ *
+ * It runs on the main thread. Measured with connection and decoding in worker threads that transfer the encoded bytes (1 and 4
+ * tables of 19 columns, 2 cores, the simulator in a process of its own), each change took 0.8 to 2.7 us more CPU of 3 to 9. One
+ * table gained nothing, alone or with the embedded queue behind it; four came to 94,000 to 125,000 changes/s into that queue
+ * instead of 76,000 to 92,000, far beyond what the router takes out of it. A second ingester, which takes over half of the
+ * tables, does as much without a second way of reading.
  */
 import type { RowTemplate } from "../../../change/formats/row-template.ts";
 import type { ValueOptions } from "../../../change/values.ts";
