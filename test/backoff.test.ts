@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Backoff, waitFor } from "../src/backoff.ts";
+import { Backoff, pauseAfter, waitFor } from "../src/backoff.ts";
 
 test("waits double up to the maximum, and a success starts over", () => {
   const backoff = new Backoff({ initial: 100, max: 500, random: () => 0.999999 });
@@ -20,4 +20,9 @@ test("an abort ends a wait at once, and a wait that was aborted before it began 
   abort.abort();
   await long;
   await waitFor(3_600_000, abort.signal);
+});
+
+test("the longer something was waited for, the more seldom it is looked at, within limits", () => {
+  const pauses = [0, 8, 80, 800, 8_000].map((waited) => pauseAfter(waited, { least: 2, most: 100 }));
+  assert.deepEqual(pauses, [2, 2, 10, 100, 100]);
 });
