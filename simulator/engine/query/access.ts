@@ -62,6 +62,8 @@ export interface Seek {
   collation: string | undefined;
   /** The column compares in the index as it does in the condition. */
   indexable: boolean;
+  /** IS NULL: the value is NULL itself. */
+  ofNull?: true;
 }
 
 export interface Order {
@@ -99,6 +101,25 @@ export function seekOf(side: Watched<Compiled>, op: Comparison, other: Watched<C
     type,
     collation,
     indexable: left === side.result ? true : comparable(side.result.type, type),
+  };
+}
+
+/** `column IS NULL`, which an index finds as it finds a value. */
+export function seekOfNull({ result: { column, type } }: Watched<Compiled>): Seek | undefined {
+  if (column?.depth !== 0) return undefined;
+  const value: Compiled = { type, nullable: true, constant: true, evaluate: () => null };
+  const { slot } = column;
+  return {
+    slot,
+    column: column.column,
+    op: "=",
+    value,
+    slots: new Set(),
+    fixed: true,
+    type,
+    collation: undefined,
+    indexable: true,
+    ofNull: true,
   };
 }
 

@@ -12,7 +12,17 @@ import { type Comparison, comparison } from "../expressions/conditions.ts";
 import { mayBeMissing, type Scope, type Source, type SourceColumn, sourceColumn } from "../expressions/scope.ts";
 import type { RowBlock } from "../row-block.ts";
 import type { Table } from "../table.ts";
-import { type Conjunct, chooseAccess, type Leaf, MIRROR, type Order, seekOf, type Watched } from "./access.ts";
+import {
+  type Conjunct,
+  chooseAccess,
+  type Leaf,
+  MIRROR,
+  type Order,
+  type Seek,
+  seekOf,
+  seekOfNull,
+  type Watched,
+} from "./access.ts";
 import { stepBlocks } from "./blocks.ts";
 import { fullJoin, fullJoinOfSides, open, outerJoin, runSteps, type Step, type StepShape } from "./joins.ts";
 import { findSource } from "./sources.ts";
@@ -170,7 +180,8 @@ export class FromClause {
     }
     const { result, slots, outer } = this.#watch(() => this.#compiler.condition(condition, this.#scope));
     const operands = this.#operands(condition);
-    into.push({ test: result, slots, outer, seeks: [], ...(operands ? { operands } : {}) });
+    const seeks = this.#nullSeeks(condition);
+    into.push({ test: result, slots, outer, seeks, ...(operands ? { operands } : {}) });
   }
 
   #comparison({ op, left, right }: { op: Comparison; left: Expr; right: Expr }): Conjunct {
@@ -186,6 +197,13 @@ export class FromClause {
       seeks,
       ...(operands.every(isPlain) ? { operands } : {}),
     };
+  }
+
+  /** Of one source alone: what an outer join leaves out is NULL too, and in no index. */
+  #nullSeeks(condition: Cond): Seek[] {
+    if (condition.kind !== "is_null" || condition.not || this.leaves.length !== 1) return [];
+    const seek = seekOfNull(this.#watch(() => this.#compiler.expression(condition.operand, this.#scope)));
+    return seek ? [seek] : [];
   }
 
   #operands(condition: Cond): Compiled[] | undefined {

@@ -110,7 +110,7 @@ function rangeOf({ index, equal, from, to, descending }: Access, frame: Frame): 
   const prefix: Value[] = [];
   for (const seek of equal) {
     const value = seek.value.evaluate(frame);
-    if (value === null) return null;
+    if (value === null && !seek.ofNull) return null;
     prefix.push(value);
   }
   range.prefix = prefix;

@@ -183,8 +183,8 @@ describe("queries", () => {
 
 describe("a table of many rows", () => {
   before(async () => {
-    await sql.run(`CREATE TABLE big (lsn int, seq int, op int, v int, CONSTRAINT pk PRIMARY KEY (lsn, seq, op));
-      INSERT big SELECT value / 4, value % 4, 2, value FROM GENERATE_SERIES(0, 199999)`);
+    await sql.run(`CREATE TABLE big (lsn int, seq int, op int, v int, note varchar(5), CONSTRAINT pk PRIMARY KEY (lsn, seq, op));
+      INSERT big SELECT value / 4, value % 4, 2, value, IIF(value = 1, 'n', NULL) FROM GENERATE_SERIES(0, 199999)`);
   });
 
   /** The rows of a query, and how many stored ones were looked at for them. */
@@ -225,6 +225,25 @@ describe("a table of many rows", () => {
       assert.deepEqual(rows, expected, query);
       assert.ok(steps <= 20, `${query}: ${steps} rows looked at`);
     }
+  });
+
+  test("finds NULLs by an index too, but not what an outer join leaves out", async () => {
+    await sql.run("CREATE INDEX by_note ON big (note, lsn)");
+    const { rows, steps } = await looked(
+      "SELECT lsn, seq FROM big WHERE note IS NULL AND lsn > 49998 ORDER BY lsn, seq",
+    );
+    assert.deepEqual(
+      rows,
+      [0, 1, 2, 3].map((seq) => [49_999, seq]),
+    );
+    assert.ok(steps <= 20, `${steps} rows looked at`);
+    assert.deepEqual(await sql.rows("SELECT COUNT(*) FROM big WHERE note IS NULL AND v < 0"), [[0]]);
+    assert.deepEqual(
+      await sql.rows(
+        "SELECT a.x FROM (VALUES (1), (7)) AS a (x) LEFT JOIN big ON big.v = a.x AND big.note = 'n' WHERE big.note IS NULL",
+      ),
+      [[7]],
+    );
   });
 
   test("joins without an index by hashing, not row by row", async () => {
