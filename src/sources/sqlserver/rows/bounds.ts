@@ -1,8 +1,7 @@
 /** What the values of each type can be: anything else is not a response of SQL Server's. */
+import { POWERS_OF_TEN } from "./numbers.ts";
 import { ImpossibleValue } from "./row-sink.ts";
 import { LAST_DAY } from "./times.ts";
-
-const POWERS_OF_TEN = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 
 export function impossible(column: string, expected: string): ImpossibleValue {
   return new ImpossibleValue(column, expected);

@@ -168,14 +168,15 @@ export function writeMoney(to: Uint8Array, at: number, from: DataView, p: number
   return withPoint(to, high < 0 ? at + 1 : at, end, 4);
 }
 
-const POWERS = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, BILLION];
+/** 10^0 to 10^9. */
+export const POWERS_OF_TEN = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, BILLION];
 
 /** An integer below 2^53 with the point before its last `scale` digits, at most 9. A zero has no sign. */
 function writeScaled(to: Uint8Array, at: number, negative: boolean, value: number, scale: number): number {
   let start = at;
   if (negative && value !== 0) to[start++] = MINUS;
   if (scale === 0) return writeExact(to, start, value);
-  const power = POWERS[scale]!;
+  const power = POWERS_OF_TEN[scale]!;
   const whole = Math.floor(value / power);
   const end = writeExact(to, start, whole);
   to[end] = POINT;

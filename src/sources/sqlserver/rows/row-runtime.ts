@@ -16,7 +16,6 @@ import { writeSingleByte, writeString, writeUtf8, writeUtf16 } from "./text.ts";
 import {
   readDays,
   readTime,
-  timeBytes,
   writeDate,
   writeDateTime,
   writeDateTime2,
@@ -45,7 +44,6 @@ export const runtime = {
   singleText,
   readDays,
   readTime,
-  timeBytes,
   writeAscii,
   writeBase64,
   writeDate,

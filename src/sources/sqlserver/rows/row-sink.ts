@@ -2,7 +2,7 @@
  * What generated row code writes into: a growing buffer of encoded changes, and what it tells of the row that it read last.
  * The buffer is used again for the next batch once nobody needs what it holds.
  */
-import { LAST_DAY, writeDate, writeTime } from "./times.ts";
+import { DAYS_TO_1900, LAST_DAY, milliseconds, writeDate, writeTime } from "./times.ts";
 
 /** Bytes of a value that no value of its column can have. */
 export class ImpossibleValue extends Error {
@@ -21,8 +21,6 @@ export class ImpossibleValue extends Error {
 const TIME_LENGTH = 26;
 const NULL = Buffer.from("null");
 const DAY_MS = 86_400_000;
-/** Between 0001-01-01 and 1900-01-01. */
-const DAYS_TO_1900 = 693_595;
 
 export class RowSink {
   bytes: Uint8Array;
@@ -94,7 +92,7 @@ export class RowSink {
       this.#timeLength = NULL.length;
       return;
     }
-    const local = Math.floor((ticks * 10 + 1) / 3);
+    const local = milliseconds(ticks);
     const whole = days * DAY_MS + local - offset * 60_000;
     const day = Math.floor(whole / DAY_MS);
     if (day > LAST_DAY - DAYS_TO_1900) throw new ImpossibleValue("of the commit time", "a day up to 9999-12-31, UTC");

@@ -1,5 +1,5 @@
 /** Dates and times of the wire (MS-TDS 2.2.5.5.1.7 and .8) as text, written at `at` of `to`; each answers where the next byte goes. */
-import { writePadded, writePair } from "./numbers.ts";
+import { POWERS_OF_TEN, writePadded, writePair } from "./numbers.ts";
 
 const DASH = 0x2d;
 const COLON = 0x3a;
@@ -8,10 +8,9 @@ const T = 0x54;
 const PLUS = 0x2b;
 
 /** Days between 0001-01-01, from which date, datetime2 and datetimeoffset count, and 1900-01-01, where datetime begins. */
-const DAYS_TO_1900 = 693_595;
+export const DAYS_TO_1900 = 693_595;
 /** The last day of datetime2, 9999-12-31. */
 export const LAST_DAY = 3_652_058;
-const POWERS = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 
 /** Dates that were written lately, by their number of days: tables hold few days at a time. */
 const CACHED = 1024;
@@ -64,7 +63,7 @@ function writeClock(to: Uint8Array, at: number, seconds: number): number {
 
 /** `10:11:12.1234567`, of units of 10^-scale seconds since midnight. */
 export function writeTime(to: Uint8Array, at: number, units: number, scale: number): number {
-  const power = POWERS[scale]!;
+  const power = POWERS_OF_TEN[scale]!;
   const seconds = Math.floor(units / power);
   const end = writeClock(to, at, seconds);
   if (scale === 0) return end;
@@ -98,9 +97,9 @@ export function writeDateTime2(to: Uint8Array, at: number, from: DataView, p: nu
 export function writeDateTimeOffset(to: Uint8Array, at: number, from: DataView, p: number, scale: number): number {
   const behind = p + timeBytes(scale);
   const offset = from.getInt16(behind + 3, true);
-  const perDay = 86_400 * POWERS[scale]!;
+  const perDay = 86_400 * POWERS_OF_TEN[scale]!;
   let days = readDays(from, behind);
-  let time = readTime(from, p, scale) + offset * 60 * POWERS[scale]!;
+  let time = readTime(from, p, scale) + offset * 60 * POWERS_OF_TEN[scale]!;
   if (time < 0) {
     time += perDay;
     days--;
@@ -119,7 +118,7 @@ export function writeDateTimeOffset(to: Uint8Array, at: number, from: DataView, 
 }
 
 /** 1/300 s are shown in milliseconds, rounded to .000, .003 and .007. */
-function milliseconds(ticks: number): number {
+export function milliseconds(ticks: number): number {
   return Math.floor((ticks * 10 + 1) / 3);
 }
 
