@@ -19,10 +19,6 @@ function number(value: number): Variant {
   return new Variant(INT, value);
 }
 
-export function productVersion(engine: Engine): string {
-  return engine.version;
-}
-
 type Property<Of> = (of: Of) => Value;
 
 const SERVER: Record<string, Property<Engine>> = {

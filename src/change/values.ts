@@ -39,7 +39,3 @@ export function singleText(value: number): string {
   }
   return doubleText(Number(value.toPrecision(9)));
 }
-
-export function binaryText(value: Uint8Array, form: "base64" | "hex"): string {
-  return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString(form);
-}
