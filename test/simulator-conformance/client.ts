@@ -15,6 +15,21 @@ export interface Target {
   certificate: string;
 }
 
+/** What a driver that has everything common can do. */
+export const DRIVER_ABILITIES: readonly Ability[] = [
+  "parameters",
+  "prepared",
+  "calls",
+  "cancel",
+  "cancel rows",
+  "transactions",
+  "messages",
+  "several errors",
+  "bulk",
+  "bulk options",
+  "tables",
+];
+
 export interface Client {
   readonly name: string;
   readonly encryptions: readonly Encryption[];

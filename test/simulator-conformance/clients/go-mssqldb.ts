@@ -1,4 +1,4 @@
-import { baseOf, type Client } from "../client.ts";
+import { baseOf, type Client, DRIVER_ABILITIES } from "../client.ts";
 import { go } from "../tools.ts";
 import { Program } from "./program.ts";
 
@@ -8,19 +8,7 @@ export function goMssqldb(): Client {
   return {
     name: "go-mssqldb",
     encryptions: ["none", "login", "all", "strict"],
-    abilities: [
-      "parameters",
-      "prepared",
-      "calls",
-      "cancel",
-      "cancel rows",
-      "transactions",
-      "messages",
-      "several errors",
-      "bulk",
-      "bulk options",
-      "tables",
-    ],
+    abilities: DRIVER_ABILITIES,
     // A column's scale is not told for times: fractions come without their trailing zeros.
     shows: new Map(["time", "datetime", "datetime2", "datetimeoffset"].map((type) => [type, withoutTrailingZeros])),
     // The base type of a sql_variant's value is not told: two come as bytes, a date as a time.

@@ -1,5 +1,5 @@
 import { delimiter, join } from "node:path";
-import { baseOf, type Client } from "../client.ts";
+import { baseOf, type Client, DRIVER_ABILITIES } from "../client.ts";
 import { java } from "../tools.ts";
 import { Program } from "./program.ts";
 
@@ -16,21 +16,7 @@ export function mssqlJdbc(selectMethod: "direct" | "cursor"): Client {
   return {
     name: `mssql-jdbc, selectMethod=${selectMethod}`,
     encryptions: selectMethod === "direct" ? ["login", "all", "strict"] : ["login"],
-    abilities: [
-      "parameters",
-      "prepared",
-      "calls",
-      "cancel",
-      "cancel rows",
-      "transactions",
-      "messages",
-      "several errors",
-      "bulk",
-      "bulk options",
-      "tables",
-      "describe",
-      "server cursors",
-    ],
+    abilities: [...DRIVER_ABILITIES, "describe", "server cursors"],
     // By a cursor a SELECT runs in a scope of its own: of its temporary tables and of SCOPE_IDENTITY(). How the return status of a
     // procedure comes back that is called by a cursor is not documented.
     plays: ({ steps }) =>

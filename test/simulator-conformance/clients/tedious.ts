@@ -1,7 +1,7 @@
 /** Plays scenarios with tedious: https://tediousjs.github.io/tedious/ */
 import { readFileSync } from "node:fs";
 import { Connection, ISOLATION_LEVEL, Request, type RequestError, TYPES } from "tedious";
-import { baseOf, type Client, type Target } from "../client.ts";
+import { baseOf, type Client, DRIVER_ABILITIES, type Target } from "../client.ts";
 import type { Parameter, Played, Rows, Scenario, Seen, SeenError, Step } from "../scenario.ts";
 import { doubleOf, instantOf, isDoubleExact, parameterValue, textOf } from "./node-values.ts";
 
@@ -47,19 +47,7 @@ const ISOLATION = {
 export const tedious: Client = {
   name: "tedious",
   encryptions: ["none", "all", "strict"],
-  abilities: [
-    "parameters",
-    "prepared",
-    "calls",
-    "cancel",
-    "cancel rows",
-    "transactions",
-    "messages",
-    "several errors",
-    "bulk",
-    "bulk options",
-    "tables",
-  ],
+  abilities: DRIVER_ABILITIES,
   shows: new Map([
     ["decimal", doubleOf],
     ["numeric", doubleOf],
