@@ -1,4 +1,6 @@
 /** The tables that benchmarks read: their columns, and rows of values in T-SQL. */
+import { FIRST, LAST } from "../src/demo/names.ts";
+
 export interface Shape {
   name: string;
   description: string;
@@ -8,32 +10,6 @@ export interface Shape {
   values(n: number): string[];
 }
 
-const FIRST = [
-  "Diana",
-  "Çağla",
-  "Łukasz",
-  "Zoë",
-  "Ana",
-  "Jürgen",
-  "O'Neil",
-  "李雷",
-  "Søren",
-  "Aïcha",
-  "Тарас",
-  "Eve 🚀",
-];
-const LAST = [
-  "Williams",
-  "Müller",
-  "García",
-  "Ødegård",
-  "Novák",
-  "O'Connor",
-  "Иванова",
-  "Sato",
-  "Smith",
-  'Quote "Q" \\',
-];
 const CITY = ["Praha", "Zürich", "Göteborg", "København", "Lisboa", "Rennes", "Wien"];
 const STATUS = ["open", "paid", "packed", "shipped", "returned"];
 

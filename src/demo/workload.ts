@@ -3,6 +3,8 @@
  * and transactions that span tables. It knows how many changes each transaction makes (a changed key makes two: a delete
  * and an insert), so that a run ends with exactly as many as were asked for.
  */
+
+import { FIRST, LAST } from "./names.ts";
 import type { Random } from "./random.ts";
 
 export interface DemoTransaction {
@@ -10,32 +12,6 @@ export interface DemoTransaction {
   changes: number;
 }
 
-const FIRST = [
-  "Diana",
-  "Çağla",
-  "Łukasz",
-  "Zoë",
-  "Ana",
-  "Jürgen",
-  "O'Neil",
-  "李雷",
-  "Søren",
-  "Aïcha",
-  "Тарас",
-  "Eve 🚀",
-];
-const LAST = [
-  "Williams",
-  "Müller",
-  "García",
-  "Ødegård",
-  "Novák",
-  "O'Connor",
-  "Иванова",
-  "Sato",
-  "Smith",
-  'Quote "Q" Back\\slash',
-];
 const BRANDS = ["Volvo", "Škoda", "Citroën", "Fiat", "Tesla", "Mini"];
 const STATUS = ["open", "paid", "packed", "shipped", "returned"];
 
