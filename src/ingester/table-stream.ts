@@ -80,7 +80,7 @@ export class TableStream {
   /** Everything up to here is durable in the queue. */
   #checkpoint: Checkpoint;
   /** Everything up to here was read; it is ahead of the checkpoint while a batch is being sent. */
-  #read: Checkpoint;
+  #reached: Checkpoint;
   #verified = false;
   #reader: ChangeReader | undefined;
   #ahead: { reading: Promise<Read>; called: AbortController } | undefined;
@@ -92,7 +92,7 @@ export class TableStream {
     this.#own = own;
     this.#ownership = ownership;
     this.#checkpoint = checkpoint;
-    this.#read = checkpoint;
+    this.#reached = checkpoint;
   }
 
   /** Rejects when `stop` aborts, and with whatever ends the table's work. */
@@ -185,7 +185,7 @@ export class TableStream {
         signal.throwIfAborted();
         grant.resize(batch.changes.bytes);
         sizer.measured(batch.changes);
-        this.#read = { position: batch.position, commitTime: batch.commitTime };
+        this.#reached = { position: batch.position, commitTime: batch.commitTime };
         return { batch, grant };
       } catch (error) {
         grant.release();
@@ -197,7 +197,7 @@ export class TableStream {
   }
 
   #openReader(): ChangeReader {
-    return (this.#reader ??= this.#parts.source.reader(this.#own.table, this.#read));
+    return (this.#reader ??= this.#parts.source.reader(this.#own.table, this.#reached));
   }
 
   async #skipGap(gap: GapError): Promise<void> {
@@ -242,7 +242,7 @@ export class TableStream {
     this.#checkpoint = { position: afterTransaction(maximum.lsn), commitTime: maximum.commitTime };
     this.#parts.quiet.note(this.#own.table, this.#checkpoint, this.#ownership.token, this.#ownership.fenced);
     // The reader stands where it last read: the watermark may pass that place without a change being lost.
-    this.#read = this.#checkpoint;
+    this.#reached = this.#checkpoint;
     await this.#dropReader();
   }
 
@@ -258,7 +258,7 @@ export class TableStream {
       );
       await unlessAborted(ended, this.#ownership.cut).catch(() => {});
     }
-    this.#read = this.#checkpoint;
+    this.#reached = this.#checkpoint;
     await this.#dropReader();
   }
 
