@@ -14,8 +14,7 @@ import { type SqlServerHost, type SqlServerTarget, toTediousConfig } from "./con
 import { fullError } from "./full-error.ts";
 import { sourceError } from "./source-errors.ts";
 import { MalformedResponse } from "./wire/malformed.ts";
-import type { RowHandler } from "./wire/response.ts";
-import { StreamedResponse } from "./wire/streamed-response.ts";
+import { type RowStream, StreamedResponse } from "./wire/streamed-response.ts";
 import { bytesReceived, tapResponse } from "./wire/tedious.ts";
 
 export type Parameter = { name: string } & (
@@ -34,10 +33,10 @@ export interface QueryOptions {
   /** What is being done, for errors: "reading the changes of dbo.Persons". */
   doing: string;
   /**
-   * Takes the rows of one result set (`set`, counted from 0) as they lie on the wire; its rows are then empty in the result. When
-   * it has enough, the rest of the answer is called off.
+   * Takes the rows of one result set as they lie on the wire; they are then empty in the result. When its handler has enough, the
+   * rest of the answer is called off.
    */
-  stream?: { set: number; rows: RowHandler };
+  stream?: RowStream;
 }
 
 export interface QueryResult {
@@ -243,7 +242,7 @@ function execute(
   };
 
   let release = () => {};
-  const tap = (stream: NonNullable<QueryOptions["stream"]>) => {
+  const tap = (stream: RowStream) => {
     const onEnough = () => {
       result.stopped = true;
       cancel();
