@@ -1,6 +1,6 @@
 /**
- * Runs the tests: `node test/run.ts` what npm alone can run, `node test/run.ts --all` the long suites under test/long as
- * well. A name or pattern behind it narrows the choice: `npm test -- router`.
+ * Runs the tests: `node test/run.ts` what npm alone can run, `node test/run.ts --all` what takes longer: the suites in folders
+ * named long and brokers (the latter start real servers, and are skipped where one is missing). A name or pattern behind it narrows the choice: `npm test -- router`.
  */
 import { spawn } from "node:child_process";
 import { globSync } from "node:fs";
@@ -12,7 +12,7 @@ const long = process.argv.includes("--all");
 const filters = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
 
 const files = globSync("test/**/*.test.ts", { cwd: root })
-  .filter((file) => file.split(sep).includes("long") === long)
+  .filter((file) => file.split(sep).some((folder) => folder === "long" || folder === "brokers") === long)
   .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)))
   .sort();
 if (files.length === 0) {

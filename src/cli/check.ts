@@ -1,8 +1,9 @@
 /** `dstream check`: connects to everything that the configuration names, changes nothing, and says what to do. */
 import { existsSync } from "node:fs";
-import type { Config, Endpoint } from "../config/config.ts";
+import type { Config } from "../config/config.ts";
 import { DStreamError, describeError } from "../errors.ts";
 import { silent } from "../telemetry/logger.ts";
+import type { Endpoint } from "../transports/settings.ts";
 import type { Entity } from "../transports/transport.ts";
 import { type Finding, renderFindings } from "./findings.ts";
 import {

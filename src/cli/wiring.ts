@@ -1,6 +1,6 @@
 /** Makes the parts that a configuration names. What a command opens here, it closes by disposing of the stack. */
 import { destinationName } from "../change/formats/destination.ts";
-import { type Config, type Endpoint, type IngesterConfig, tableSettings } from "../config/config.ts";
+import { type Config, type IngesterConfig, tableSettings } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { DeadLetterStore } from "../dead-letters/store.ts";
 import type { CheckpointStore } from "../ingester/checkpoint.ts";
@@ -15,6 +15,7 @@ import { parseConnectionString, type SqlServerTarget } from "../sources/sqlserve
 import type { SqlServerSource } from "../sources/sqlserver/source.ts";
 import { createLogger, LOG_LEVELS, type Logger, type LogLevel } from "../telemetry/logger.ts";
 import { openTransport } from "../transports/registry.ts";
+import type { Endpoint } from "../transports/settings.ts";
 import type { Entity, Transport } from "../transports/transport.ts";
 import { UsageError } from "./usage-error.ts";
 

@@ -4,8 +4,9 @@
  */
 import type { TableName } from "../ingester/checkpoint.ts";
 import type { LogLevel } from "../telemetry/logger.ts";
+import type { Endpoint } from "../transports/settings.ts";
 import { matches, type TablePattern } from "./tables.ts";
-import type { LockType, TransportType } from "./types.ts";
+import type { LockType } from "./types.ts";
 import type { Start } from "./units.ts";
 
 export interface Config {
@@ -57,12 +58,6 @@ export interface TableOverride extends Partial<TableSettings> {
   columnsExclude?: string[] | undefined;
   columnsMask?: string[] | undefined;
 }
-
-/** One messaging system, and how it is reached. */
-export type Endpoint =
-  | { type: "embedded"; path: string }
-  | { type: "console" }
-  | { type: Exclude<TransportType, "embedded" | "console">; connectionString: string };
 
 export interface QueueConfig {
   endpoint: Endpoint;

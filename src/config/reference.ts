@@ -1,5 +1,6 @@
 /** docs/configuration.md, from the schema: `npm run docs` writes it, a test holds it against what is written. */
 import { z } from "zod";
+import { brokerSettings } from "../transports/settings.ts";
 import { fileSchema } from "./schema.ts";
 import { bare, metaOf, repeated } from "./settings.ts";
 import { lockTypes, transportTypes } from "./types.ts";
@@ -90,10 +91,21 @@ ${example}\`\`\`
 
 `;
 
+const brokersIntroduction = `## Blocks of the messaging systems
+
+A queue, source or output of one of these types may hold its block. A source without one has that of the ingest queue.
+
+`;
+
 export function configurationReference(): string {
   const sections: string[] = [];
   for (const [name, field] of Object.entries(fileSchema.shape)) describeBlock(name, [], field, sections);
-  return `${introduction}${typeTable()}\n## Blocks and keys\n\n${sections.join("\n")}`;
+  const brokers: string[] = [];
+  for (const [name, field] of Object.entries(brokerSettings)) {
+    if (Object.keys(field.shape).length > 0) describeBlock(name, ["queue, source, output"], field, brokers);
+  }
+  const blocks = `${introduction}${typeTable()}\n## Blocks and keys\n\n${sections.join("\n")}`;
+  return brokers.length === 0 ? blocks : `${blocks}\n${brokersIntroduction}${brokers.join("\n")}`;
 }
 
 function typeTable(): string {
@@ -123,7 +135,10 @@ function describeBlock(name: string, parents: string[], field: z.ZodType, sectio
     lines.push("");
   }
   sections.push(lines.join("\n"));
-  for (const [key, inner] of fields) if (isBlock(inner)) describeBlock(key, [...parents, name], inner, sections);
+  for (const [key, inner] of fields) {
+    // Those of the messaging systems are the same wherever they stand, and described once.
+    if (isBlock(inner) && !(key in brokerSettings)) describeBlock(key, [...parents, name], inner, sections);
+  }
 }
 
 function isBlock(field: z.ZodType): boolean {

@@ -2,7 +2,8 @@
 import { dirname, resolve } from "node:path";
 import { ConnectionStringError, parseConnectionString } from "../sources/sqlserver/connection-string.ts";
 import type { LogLevel } from "../telemetry/logger.ts";
-import type { Config, Endpoint, LocksConfig, TableOverride } from "./config.ts";
+import { type BrokerEndpoint, type BrokerType, brokerSettings, type Endpoint } from "../transports/settings.ts";
+import type { Config, LocksConfig, TableOverride } from "./config.ts";
 import type { Environment, Note } from "./hcl/document.ts";
 import { type FileSettings, logLevels } from "./schema.ts";
 import type { Path, Settings } from "./settings.ts";
@@ -118,6 +119,9 @@ interface EndpointSettings {
   container_name?: string | undefined;
 }
 
+/** What a queue, source or output may hold besides: a block for each messaging system. */
+type BrokerBlocks = { [T in BrokerType]?: object | undefined };
+
 class Endpoints {
   private readonly settings: Settings;
   private readonly dir: string;
@@ -136,11 +140,12 @@ class Endpoints {
   transport(
     role: TransportRole,
     path: Path,
-    from: EndpointSettings | undefined,
+    from: (EndpointSettings & BrokerBlocks) | undefined,
     variable: string,
   ): Endpoint | undefined {
     const type = from?.type as TransportType | undefined;
     if (type === undefined || !this.usable(role, path, type)) return undefined;
+    this.allowBlocks(path, type, from);
     if (type === "embedded") {
       this.allow(path, type, from, ["path"]);
       return { type, path: resolve(this.dir, from?.path ?? ".dstream/queue.db") };
@@ -151,26 +156,30 @@ class Endpoints {
     }
     this.allow(path, type, from, ["connection_string"]);
     const connectionString = this.connectionString(path, from, variable);
-    return connectionString === undefined ? undefined : { type, connectionString };
+    if (connectionString === undefined) return undefined;
+    const settings = from?.[type] ?? brokerSettings[type].parse({});
+    return { type, connectionString, settings } as BrokerEndpoint;
   }
 
   /** Where a source block is silent, it means the ingest queue, if that is of the same type. */
   source(
     path: Path,
-    from: EndpointSettings,
+    from: EndpointSettings & BrokerBlocks,
     queueType: TransportType | undefined,
     queue: Endpoint | undefined,
   ): Endpoint | undefined {
     if (this.settings.given([...path, "type"]) && from.type === undefined) return undefined;
     const variable = "DSTREAM_PUBLISHER_CONNECTION_STRING";
     const type = (from.type as TransportType | undefined) ?? queueType;
-    const inherited: EndpointSettings = {};
-    if (queue?.type === "embedded" && type === queue.type) inherited.path = queue.path;
-    else if (queue !== undefined && "connectionString" in queue && type === queue.type && !this.env[variable]?.trim()) {
-      inherited.connection_string = queue.connectionString;
+    if (queue === undefined || queue.type !== type) return this.transport("source", path, { ...from, type }, variable);
+    const inherited: EndpointSettings & BrokerBlocks = {};
+    if (queue.type === "embedded") inherited.path = queue.path;
+    if ("connectionString" in queue) {
+      inherited[queue.type] = queue.settings;
+      if (!this.env[variable]?.trim()) inherited.connection_string = queue.connectionString;
     }
-    const { path: file = inherited.path, connection_string = inherited.connection_string } = from;
-    return this.transport("source", path, { type, path: file, connection_string }, variable);
+    const own = Object.fromEntries(Object.entries(from).filter(([, value]) => value !== undefined));
+    return this.transport("source", path, { ...inherited, ...own, type }, variable);
   }
 
   locks(path: Path, from: EndpointSettings | undefined): LocksConfig | undefined {
@@ -265,6 +274,17 @@ class Endpoints {
       ready.length === 1 ? `Only ${ready[0]} is built.` : `Built are ${ready.join(" and ")}.`,
     );
     return false;
+  }
+
+  private allowBlocks(path: Path, type: string, from: BrokerBlocks | undefined): void {
+    for (const name of Object.keys(brokerSettings) as BrokerType[]) {
+      if (name === type || from?.[name] === undefined) continue;
+      this.note(
+        this.settings.place([...path, name]),
+        `block ${name} has no meaning for type "${type}"`,
+        "Leave it out.",
+      );
+    }
   }
 
   /** Settings that go with another type were meant to have an effect, and have none. */

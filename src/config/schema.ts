@@ -3,6 +3,7 @@
  * An object is a block, an array of objects a block that may stand several times, everything else `key = value`.
  */
 import { z } from "zod";
+import { brokerSettings } from "../transports/settings.ts";
 import {
   count,
   destination,
@@ -21,6 +22,11 @@ import {
 } from "./fields.ts";
 
 const path = (what: string) => text("a path").optional().describe(what);
+
+/** A block for each messaging system of a network, by its type. */
+const brokers = Object.fromEntries(
+  Object.entries(brokerSettings).map(([type, settings]) => [type, settings.optional()]),
+) as { [T in keyof typeof brokerSettings]: z.ZodOptional<(typeof brokerSettings)[T]> };
 
 const pollIntervals = z
   .strictObject({
@@ -50,6 +56,7 @@ const queue = z
     messages: oneOf("row", "batch")
       .prefault("row")
       .describe("`row`: one message a change. `batch`: many changes to a message, which the router unpacks again."),
+    ...brokers,
   })
   .describe("The queue between ingester and router. Without this block: the embedded queue.");
 
@@ -173,6 +180,7 @@ const source = z
       .optional()
       .describe("How the messaging system is reached; every type but `embedded` needs it."),
     path: path("`embedded`: the queue's file.").meta({ otherwise: "that of the ingest queue, or .dstream/queue.db" }),
+    ...brokers,
   })
   .describe("Where the router takes messages from. Without this block: the ingest queue.");
 
@@ -185,6 +193,7 @@ const output = z
       .optional()
       .describe("How the messaging system is reached; every type but `embedded` and `console` needs it."),
     path: path("`embedded`: the topics' file.").meta({ otherwise: ".dstream/queue.db" }),
+    ...brokers,
   })
   .describe("Where the destinations are. Without this block: topics in the embedded queue's file.");
 

@@ -7,8 +7,14 @@ import { tableSettings } from "../../src/config/config.ts";
 import { ConfigError } from "../../src/config/errors.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { type Built, builtToday } from "../../src/config/types.ts";
+import { brokerSettings } from "../../src/transports/settings.ts";
 import { database, everythingBuilt, ingester, problems, read, readIngester } from "./harness.ts";
 
+const serviceBus = (connectionString: string) => ({
+  type: "servicebus",
+  connectionString,
+  settings: brokerSettings.servicebus.parse({}),
+});
 const seed = await readFile(new URL("./files/seed.hcl", import.meta.url), "utf8");
 const seedEnv = {
   DSTREAM_DB_CONNECTION_STRING: database,
@@ -32,7 +38,7 @@ describe("the seed's configuration", () => {
       pollIntervalMs: 5000,
       maxPollIntervalMs: 120_000,
       queue: {
-        endpoint: { type: "servicebus", connectionString: "Endpoint=sb://ingest/" },
+        endpoint: serviceBus("Endpoint=sb://ingest/"),
         name: "ingest-queue",
         messages: "row",
       },
@@ -55,10 +61,10 @@ describe("the seed's configuration", () => {
     });
     assert.deepEqual(config.router, {
       source: {
-        endpoint: { type: "servicebus", connectionString: "Endpoint=sb://publish/" },
+        endpoint: serviceBus("Endpoint=sb://publish/"),
         name: "ingest-queue",
       },
-      output: { type: "servicebus", connectionString: "Endpoint=sb://publish/" },
+      output: serviceBus("Endpoint=sb://publish/"),
       onPoison: "stop",
     });
     const persons = tableSettings(config.ingester, { schema: "dbo", table: "persons" });
@@ -123,7 +129,15 @@ describe("what is left out", () => {
     assert.deepEqual(withSource.router.source, own);
     const bus = ingester('queue {\n type = "azure_service_bus"\n connection_string = "Endpoint=x"\n}');
     const inherited = await read(`${bus}router {\n source {\n type = "servicebus"\n }\n}`, {}, everythingBuilt);
-    assert.deepEqual(inherited.router.source.endpoint, { type: "servicebus", connectionString: "Endpoint=x" });
+    assert.deepEqual(inherited.router.source.endpoint, serviceBus("Endpoint=x"));
+  });
+
+  test("a block of another messaging system than the one that is used has no meaning", async () => {
+    const body = 'queue {\n type = "embedded"\n kafka {\n }\n}';
+    assert.deepEqual(await problems(ingester(body)), [
+      '6:2: block kafka has no meaning for type "embedded"',
+      "  Leave it out.",
+    ]);
   });
 
   test("an ingester, its tables and its connection string are asked for", async () => {

@@ -8,7 +8,10 @@ import { createInterface, type Interface } from "node:readline";
 import { after, describe, test } from "node:test";
 import { type Message, messageSize } from "../../src/change/message.ts";
 import { TransportError } from "../../src/errors.ts";
-import type { Delivery, Entity, Receiver, Transport } from "../../src/transports/transport.ts";
+import { Router } from "../../src/router/router.ts";
+import { silent } from "../../src/telemetry/logger.ts";
+import type { Delivery, Entity, Receiver, Sender, Transport } from "../../src/transports/transport.ts";
+import type { TestServer } from "../support/server.ts";
 import type { Opener, Task } from "./contract-child.ts";
 
 export interface TransportUnderTest {
@@ -16,12 +19,21 @@ export interface TransportUnderTest {
   /** How this and other processes open a new, empty system (or corner of one). */
   place(lease: "long" | "short"): Promise<Opener>;
   open(options: unknown): Promise<Transport>;
+  /** What a short lease is; one second where it is not said. */
+  shortLeaseMs?: number;
+  /** Where the system is a server: a new one of its own for the test that kills it. */
+  server?(): Promise<{ server: TestServer; opener: Opener }>;
 }
 
 const QUEUE: Entity = { kind: "queue", name: "ingest-queue" };
-const TOPIC: Entity = { kind: "topic", name: "server.database.persons.events", subscription: "sub1" };
+const TOPIC: Extract<Entity, { kind: "topic" }> = {
+  kind: "topic",
+  name: "server.database.persons.events",
+  subscription: "sub1",
+};
 
 export function transportContract(subject: TransportUnderTest): void {
+  const { shortLeaseMs = 1_000 } = subject;
   const cleanups: (() => Promise<unknown>)[] = [];
   after(async () => {
     for (const cleanup of cleanups.reverse()) await cleanup();
@@ -170,7 +182,7 @@ export function transportContract(subject: TransportUnderTest): void {
       const holding = child({ do: "hold" });
       assert.equal(await holding.line(), "holding m-1");
       const stop = new AbortController();
-      setTimeout(() => stop.abort(), 3_500);
+      setTimeout(() => stop.abort(), 3.5 * shortLeaseMs);
       for await (const delivery of receiver.deliveries(stop.signal)) assert.fail(`delivered again: ${delivery.key}`);
       holding.tell("complete");
       assert.equal(await holding.line(), "completed");
@@ -310,6 +322,80 @@ export function transportContract(subject: TransportUnderTest): void {
       assert.deepEqual(await ids(await transport.receiver(QUEUE), 1), ["m-2"]);
     });
 
+    test("an output that is away for many leases: nothing is dead-lettered, and nothing is out of order", async () => {
+      const { transport, sender, open } = await start("short");
+      await transport.ensure(TOPIC);
+      const sent = Array.from({ length: 10 }, (_, n) => message(`m-${n}`, { properties: { Destination: TOPIC.name } }));
+      await sender.send(sent);
+      let away = true;
+      const output = awayWhile(await open(), () => away);
+      const stop = new AbortController();
+      const router = new Router({
+        source: await open(),
+        sourceEntity: QUEUE,
+        output,
+        destinations: [],
+        onPoison: "dead_letter",
+        maxInFlightBytes: 1024 * 1024,
+        logger: silent,
+        retryMs: { initial: 50, max: 200 },
+      });
+      const running = router.run(stop.signal);
+      await new Promise((resolve) => setTimeout(resolve, 6 * shortLeaseMs));
+      away = false;
+      const arrived = await ids(await transport.receiver(TOPIC), sent.length);
+      stop.abort();
+      await running;
+      assert.deepEqual(
+        [...new Set(arrived)],
+        sent.map(({ id }) => id),
+      );
+      assert.deepEqual((await transport.deadLetters?.(QUEUE).list(1)) ?? [], []);
+    });
+
+    test("a server that is killed and started in the middle of sending loses nothing that it acknowledged", async (t) => {
+      if (subject.server === undefined) return t.skip("this transport has no server of its own");
+      const { server, opener } = await subject.server();
+      cleanups.push(() => server.close());
+      const transport = await subject.open(opener.options);
+      cleanups.push(() => transport.close());
+      await patiently(() => transport.ensure(QUEUE));
+      const sender = await transport.sender(QUEUE);
+      const receiver = await transport.receiver(QUEUE);
+      let acknowledged = 0;
+      let restarted = false;
+      const sending = (async () => {
+        for (let n = 0; n < 400 || !restarted; n += 10) {
+          const batch = Array.from({ length: 10 }, (_, i) => message(`m-${String(n + i).padStart(6, "0")}`));
+          await patiently(() => sender.send(batch));
+          acknowledged = n + 10;
+        }
+      })();
+      while (acknowledged < 200) await new Promise((resolve) => setTimeout(resolve, 5));
+      const seen: string[] = [];
+      const stop = new AbortController();
+      const receiving = patiently(async () => {
+        for await (const delivery of receiver.deliveries(stop.signal)) {
+          await delivery.complete().then(
+            () => seen.push(...delivery.messages.map(({ id }) => id)),
+            // The settlement was lost with the server: they come again.
+            () => {},
+          );
+        }
+      });
+      await server.kill();
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      await server.start();
+      restarted = true;
+      await sending;
+      while (new Set(seen).size < acknowledged) await new Promise((resolve) => setTimeout(resolve, 20));
+      stop.abort();
+      await receiving;
+      const firsts = [...new Set(seen)];
+      assert.deepEqual(firsts, firsts.toSorted());
+      assert.equal(firsts.length, acknowledged);
+    });
+
     test("what a closed transport held unsettled comes again to another one", async () => {
       const { open, sender, receiver } = await start();
       const leaving = await open();
@@ -323,6 +409,40 @@ export function transportContract(subject: TransportUnderTest): void {
 
 export function message(id: string, rest: Partial<Message> = {}): Message {
   return { id, key: "Persons", body: Buffer.from(`{"id":"${id}"}`), properties: {}, ...rest };
+}
+
+/** Again and again while the system is unavailable, as every caller of a transport does. */
+async function patiently<T>(call: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!(error instanceof TransportError) || error.reason !== "unavailable") throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** A transport whose senders cannot reach it for a while. */
+function awayWhile(transport: Transport, away: () => boolean): Transport {
+  return new Proxy(transport, {
+    get(target, name) {
+      if (name === "sender") {
+        return async (entity: Entity): Promise<Sender> => {
+          const sender = await target.sender(entity);
+          return {
+            send: async (messages) => {
+              if (away()) throw new TransportError("unavailable", "the output is away");
+              await sender.send(messages);
+            },
+            close: () => sender.close(),
+          };
+        };
+      }
+      const value = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
 }
 
 /** So many deliveries, held. */
