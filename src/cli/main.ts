@@ -9,6 +9,16 @@ import type { SimulatorCommand } from "./simulator.ts";
 import { UsageError } from "./usage-error.ts";
 import type { CommonOptions } from "./wiring.ts";
 
+interface DemoArguments {
+  changes: number;
+  kill: number;
+  rate: number;
+  seed: number;
+  queue?: string;
+  connectionString?: string;
+  keep?: boolean;
+}
+
 hideExperimentalWarnings();
 
 const program = new Command("dstream")
@@ -85,19 +95,13 @@ program
   .option("--kill <count>", "SIGKILL the ingester and the router so many times in all", wholeNumber, 0)
   .option("--rate <count>", "changes a second (with --kill the kills set the pace)", wholeNumber, 1500)
   .option("--seed <number>", "of the workload and the kills", wholeNumber, 1)
+  .option("--queue <type>", "run over another messaging system than the embedded queue: kafka, nats, …")
+  .option("--connection-string <text>", "of that system (default: the demo starts one, in a checkout)")
   .option("--keep", "keep the demo's folder")
-  .action(
-    async ({
-      changes,
-      kill,
-      rate,
-      seed,
-      keep,
-    }: Record<"changes" | "kill" | "rate" | "seed", number> & { keep?: boolean }) => {
-      const { runDemo } = await import("../demo/demo.ts");
-      end((await runDemo({ changes, kills: kill, rate, seed, keep: keep === true }, process.stdout)) ? 0 : 1);
-    },
-  );
+  .action(async ({ kill, keep = false, ...options }: DemoArguments) => {
+    const { runDemo } = await import("../demo/demo.ts");
+    end((await runDemo({ ...options, kills: kill, keep }, process.stdout)) ? 0 : 1);
+  });
 
 program
   .command("simulator")

@@ -1,6 +1,6 @@
 /**
  * `dstream demo`: the main job on one machine. A SQL Server simulator with a workload; `dstream ingester` and
- * `dstream router` as processes of their own with a real dstream.hcl, over the embedded queue; a consumer at the
+ * `dstream router` as processes of their own with a real dstream.hcl, over the embedded queue or any other; a consumer at the
  * destinations; and a verdict that asks none of them.
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -9,10 +9,12 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SqlServerSimulator } from "../../simulator/index.ts";
 import { destinationName } from "../change/formats/destination.ts";
+import { loadConfig } from "../config/load.ts";
 import { DStreamError } from "../errors.ts";
 import { silent } from "../telemetry/logger.ts";
 import { openTransport } from "../transports/registry.ts";
-import type { Transport } from "../transports/transport.ts";
+import type { Entity, Transport } from "../transports/transport.ts";
+import { type Broker, brokerOf } from "./broker.ts";
 import { DemoChild } from "./child.ts";
 import { Consumer } from "./consumer.ts";
 import { Display } from "./display.ts";
@@ -30,6 +32,10 @@ export interface DemoOptions {
   /** Changes a second that the workload makes, while nothing is killed. */
   rate: number;
   seed: number;
+  /** The messaging system; undefined: the embedded queue. */
+  queue?: string | undefined;
+  /** How it is reached; undefined: the demo starts one of its own. */
+  connectionString?: string | undefined;
   /** Keeps the demo's folder, to look into. */
   keep: boolean;
 }
@@ -43,7 +49,7 @@ const QUEUE = "ingest-queue";
 /** How long nothing may arrive before the demo gives up waiting. */
 const STALL_MS = 30_000;
 
-const CONFIGURATION = `ingester {
+const configuration = (broker: Broker | undefined): string => `ingester {
     db_type = "sqlserver"
     db_connection_string = "{{ env "DSTREAM_DB_CONNECTION_STRING" }}"
 
@@ -56,8 +62,8 @@ const CONFIGURATION = `ingester {
     max_batch_rows = 20
 
     tables = ["Persons", "Cars", "sales.Orders"]
-}
-`;
+${broker === undefined ? "" : `\n    queue {\n${broker.settings("DSTREAM_INGEST_CONNECTION_STRING")}    }\n`}}
+${broker === undefined ? "" : `\nrouter {\n    output {\n${broker.settings("DSTREAM_PUBLISHER_CONNECTION_STRING")}    }\n}\n`}`;
 
 /** Runs the demo; true if every change arrived once, in order, as it was. */
 export async function runDemo(options: DemoOptions, out: NodeJS.WriteStream): Promise<boolean> {
@@ -72,6 +78,12 @@ export async function runDemo(options: DemoOptions, out: NodeJS.WriteStream): Pr
   });
   const display = new Display(out);
 
+  const broker = options.queue === undefined ? undefined : await brokerOf(options.queue, options.connectionString);
+  if (broker !== undefined) {
+    cleanup.defer(() => broker.close());
+    display.line(broker.description);
+  }
+
   const simulator = await SqlServerSimulator.start({ captureInterval: 50 });
   cleanup.defer(() => simulator.close());
   const writer = await Writer.connect(simulator.host, simulator.port, simulator.password);
@@ -81,15 +93,21 @@ export async function runDemo(options: DemoOptions, out: NodeJS.WriteStream): Pr
     `SQL Server simulator on 127.0.0.1:${simulator.port}, database ${DATABASE}, CDC on for ${TABLES.map((t) => `${t.schema}.${t.table}`).join(", ")}`,
   );
 
-  const config = join(dir, "dstream.hcl");
-  await writeFile(config, CONFIGURATION);
+  const file = join(dir, "dstream.hcl");
+  await writeFile(file, configuration(broker));
+  const env = {
+    DSTREAM_DB_CONNECTION_STRING: simulator.connectionStringFor(DATABASE),
+    DSTREAM_LOG_LEVEL: "info",
+    ...broker?.env,
+  };
+  const config = await loadConfig(file, { ...process.env, ...env });
   const children = (["ingester", "router"] as const).map(
     (name) =>
       new DemoChild(name, {
-        config,
+        config: file,
         logFile: join(dir, `${name}.log`),
         cwd: dir,
-        env: { DSTREAM_DB_CONNECTION_STRING: simulator.connectionStringFor(DATABASE), DSTREAM_LOG_LEVEL: "info" },
+        env,
         onDeath: (reason) => stop.abort(new DemoEnded(reason)),
       }),
   );
@@ -102,7 +120,7 @@ export async function runDemo(options: DemoOptions, out: NodeJS.WriteStream): Pr
     display.line(`dstream ${child.name} --config dstream.hcl   (pid ${child.pid}, log in ${child.logFile})`);
   }
 
-  const queue = await openTransport({ type: "embedded", path: join(dir, ".dstream", "queue.db") }, silent);
+  const queue = await openTransport(config.router.output, silent);
   cleanup.defer(() => queue.close());
   // The demo asks for its counts before either process has made it.
   await queue.ensure({ kind: "queue", name: QUEUE });
@@ -120,13 +138,14 @@ export async function runDemo(options: DemoOptions, out: NodeJS.WriteStream): Pr
     () => writing,
     (text) => display.line(text),
   );
-  const queued = async (): Promise<number> => (await queue.inspect!({ kind: "queue", name: QUEUE })).pending;
+  const queued = async (): Promise<number> =>
+    (await queue.inspect?.({ kind: "queue", name: QUEUE }))?.pending ?? writer.committed - consumer.distinct;
   const killing = killer.run(
     [
       {
         child: ingester,
-        backlog: async () => writer.committed - consumer.distinct - (await queued()),
-        progress: async () => consumer.distinct + (await queued()),
+        backlog: async () => writer.committed - consumer.distinct - (queue.inspect ? await queued() : 0),
+        progress: async () => consumer.distinct + (queue.inspect ? await queued() : 0),
       },
       { child: router, backlog: queued, progress: async () => consumer.distinct },
     ],
@@ -179,11 +198,14 @@ async function watch(
   display.line("");
 }
 
-/** Messages that the embedded queue already had under their id, and so dropped. */
+/** Messages that the queue already had under their id, and so dropped, where it tells. */
 async function swallowedRepeats(transport: Transport, topics: readonly string[]): Promise<number> {
-  let repeats = (await transport.inspect!({ kind: "queue", name: QUEUE })).repeats;
-  for (const name of topics)
-    repeats += (await transport.inspect!({ kind: "topic", name, subscription: "sub1" })).repeats;
+  const entities: Entity[] = [
+    { kind: "queue", name: QUEUE },
+    ...topics.map((name): Entity => ({ kind: "topic", name, subscription: "sub1" })),
+  ];
+  let repeats = 0;
+  for (const entity of entities) repeats += (await transport.inspect?.(entity))?.repeats ?? 0;
   return repeats;
 }
 

@@ -14,6 +14,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 export interface TestServer {
   /** A connection string of the transport's own kind. */
   readonly url: string;
+  /** What processes that connect need in their environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Lines for the transport's block in dstream.hcl, where it needs more than the connection string. */
+  readonly block?: string;
   /** SIGKILL: what it has not made durable is lost. Resolves when it is gone. */
   kill(): Promise<void>;
   /** Again, on the same ports and data; resolves when it answers. */
