@@ -1,4 +1,4 @@
-/** `dstream checkpoints`: looks at positions and moves them, while nobody owns the table or by force. */
+/** `dstream checkpoints`: looks at positions and moves them, while nobody works on the table or by force. */
 import {
   afterTransaction,
   beforeTransaction,
@@ -9,7 +9,7 @@ import {
 } from "../change/position.ts";
 import { parseTableName } from "../config/tables.ts";
 import { parseStart, type Start } from "../config/units.ts";
-import { type Checkpoint, checkpointKey, fullName } from "../ingester/checkpoint.ts";
+import { type Checkpoint, type CheckpointStore, checkpointKey, fullName } from "../ingester/checkpoint.ts";
 import type { SourceTable } from "../ingester/source.ts";
 import type { LockOwner } from "../locks/lock.ts";
 import type { SqlServerSource } from "../sources/sqlserver/source.ts";
@@ -77,7 +77,8 @@ async function move(
   const locks = await openLocks(config, silent, stack);
   const signal = new AbortController().signal;
   const lock = await locks.acquire(table.lockName, signal);
-  if (!lock && !options.force) throw new UsageError(describeOwner(table, await locks.owner(table.lockName)));
+  if (!lock && !options.force && !(await isStopped(table, checkpoints)))
+    throw new UsageError(describeOwner(table, await locks.owner(table.lockName)));
 
   const before = await checkpoints.load(table);
   const position = choose(await source.start(table, signal));
@@ -91,6 +92,12 @@ async function move(
   const back = before !== null && comparePositions(position, before.position) < 0;
   if (back && endpoint.type === "embedded") process.stderr.write(`${rememberedIds(endpoint.path)}\n`);
   return 0;
+}
+
+/** Its owner does nothing but wait for just this. */
+async function isStopped(table: SourceTable, checkpoints: CheckpointStore): Promise<boolean> {
+  const failures = await checkpoints.failures();
+  return failures.some((failure) => checkpointKey(failure.table) === checkpointKey(table));
 }
 
 async function findTable(source: SqlServerSource, name: string): Promise<SourceTable> {

@@ -1,4 +1,5 @@
 /** Makes the parts that a configuration names. What a command opens here, it closes by disposing of the stack. */
+import { createHash } from "node:crypto";
 import { destinationName } from "../change/formats/destination.ts";
 import { type Config, type IngesterConfig, tableSettings } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
@@ -139,6 +140,11 @@ export async function makeIngester(config: Config, patience: Patience, stack: As
     destinations: { transport: output, entity: (table) => topicEntity(table.destination) },
     settings: {
       table: (table) => tableSettings(ingester, table),
+      group: groupOf(ingester),
+      timings: {
+        sharingMs: Math.max(ingester.pollIntervalMs, SHORTEST_SHARING_MS),
+        discoveryMs: ingester.tables.some(({ pattern }) => pattern) ? DISCOVERY_MS : null,
+      },
       messages: ingester.queue.messages,
       onOversize: ingester.onOversize,
       maxConcurrentTables: ingester.maxConcurrentTables,
@@ -149,6 +155,18 @@ export async function makeIngester(config: Config, patience: Patience, stack: As
     deadLetters: openDeadLetterStore(config),
     logger,
   });
+}
+
+/** However often tables are polled, the lock store is not asked more often than this who is there. */
+const SHORTEST_SHARING_MS = 250;
+
+/** One look at the catalogue; a table that CDC is switched on for is read from its first change on all the same. */
+const DISCOVERY_MS = 30_000;
+
+/** The same for every ingester with the same tables in its configuration, in whatever order they stand there. */
+function groupOf({ tables }: IngesterConfig): string {
+  const names = tables.map(({ schema, table, pattern }) => JSON.stringify([schema, table, pattern]).toLowerCase());
+  return createHash("sha256").update(names.sort().join()).digest("hex").slice(0, 8);
 }
 
 export async function makeRouter(config: Config, patience: Patience, stack: AsyncDisposableStack): Promise<Router> {

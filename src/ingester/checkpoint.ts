@@ -20,6 +20,14 @@ export interface StoredCheckpoint extends Checkpoint {
   updatedAt: Date;
 }
 
+/** What stopped a table, as its owner said it. */
+export interface Failure {
+  table: TableName;
+  error: string;
+  /** UTC. */
+  since: Date;
+}
+
 export interface TableName {
   readonly schema: string;
   readonly table: string;
@@ -49,6 +57,12 @@ export interface CheckpointStore {
   saveAll(entries: { table: TableName; checkpoint: Checkpoint; token: FencingToken }[]): Promise<TableName[]>;
   load(table: TableName): Promise<StoredCheckpoint | null>;
   list(): Promise<StoredCheckpoint[]>;
+  /**
+   * What stops a table, for others to see; null: nothing any more. Saving or forcing a checkpoint forgets it as well. Fences
+   * nobody off, and is kept only for a table that was claimed once.
+   */
+  noteFailure(table: TableName, error: string | null): Promise<void>;
+  failures(): Promise<Failure[]>;
   /** By an operator: sets the position whatever the token, and raises the token, so that a running owner is fenced off. */
   force(table: TableName, checkpoint: Checkpoint): Promise<void>;
   close(): Promise<void>;

@@ -12,13 +12,16 @@ import type { DeadLetterBin } from "./delivery.ts";
 import { Outage } from "./outage.ts";
 import { type Progress, ProgressLog } from "./progress.ts";
 import { QuietCheckpoints } from "./quiet-checkpoints.ts";
+import { Sharing } from "./sharing.ts";
 import type { Source, SourceTable } from "./source.ts";
 import { type MonitorSettings, TableMonitor } from "./table-monitor.ts";
 import { Watcher } from "./watcher.ts";
 
 export interface IngesterSettings {
   /** What may differ from table to table. */
-  table: (table: TableName) => MonitorSettings;
+  table: (table: TableName) => Omit<MonitorSettings, "appeared">;
+  /** Ingesters of one group have the same tables in their configuration, and divide them among themselves. */
+  group: string;
   messages: "row" | "batch";
   onOversize: "stop" | "dead_letter";
   maxConcurrentTables: number;
@@ -30,8 +33,10 @@ export interface IngesterSettings {
 
 /** In milliseconds. */
 export interface IngesterTimings {
-  /** Between two attempts at a lock that somebody else has. */
-  lockRetryMs: number;
+  /** Between two looks at who shares the tables; also how long a table whose lock was lost is left alone. */
+  sharingMs: number;
+  /** Between two looks for tables that patterns of the configuration have come to match; null where it has no patterns. */
+  discoveryMs: number | null;
   /** How old the stored checkpoint of a quiet table may become; well inside CDC's retention time. */
   quietCheckpointMs: number;
   /** Between two lines of progress in the log. */
@@ -43,7 +48,8 @@ export interface IngesterTimings {
 }
 
 const TIMINGS: IngesterTimings = {
-  lockRetryMs: 5_000,
+  sharingMs: 5_000,
+  discoveryMs: null,
   quietCheckpointMs: 300_000,
   progressMs: 60_000,
   reminderMs: 600_000,
@@ -69,6 +75,14 @@ export interface IngesterParts {
   clock?: Clock;
   /** Numbers in [0, 1), for jitter. */
   random?: () => number;
+}
+
+/** How the ingester's run goes on. */
+interface Course {
+  stopping: AbortSignal;
+  deadline: AbortSignal;
+  /** Ends the whole ingester. */
+  fail: (error: unknown) => void;
 }
 
 export class Ingester {
@@ -103,8 +117,8 @@ export class Ingester {
     stopping.addEventListener("abort", () => this.#drain(deadline, ended.signal), { once: true });
     try {
       const { tables, sender } = await this.#prepare(stopping);
-      const work = this.#work(tables, sender, stopping, deadline.signal);
-      await Promise.all(work.map((each) => each.catch((error: unknown) => failure.abort(error))));
+      const fail = (error: unknown) => failure.abort(error);
+      await this.#work(tables, sender, { stopping, deadline: deadline.signal, fail });
       await unlessAborted(sender.close(), deadline.signal).catch((error: unknown) =>
         this.#logger.debug({ error }, "the sender was left without being closed"),
       );
@@ -138,30 +152,39 @@ export class Ingester {
     return { tables, sender };
   }
 
-  #work(tables: SourceTable[], sender: Sender, stopping: AbortSignal, deadline: AbortSignal): Promise<void>[] {
+  /** Until all has ended. */
+  async #work(tables: SourceTable[], sender: Sender, { stopping, deadline, fail }: Course): Promise<void> {
     const { source, checkpoints, locks, transport, settings, deadLetters } = this.#parts;
     const shared = { clock: this.#clock, logger: this.#logger };
     const progress = new ProgressLog({ ...shared, listener: this.#parts.onProgress });
     const watcher = new Watcher({ ...shared, source, database: this.#database });
     const quiet = new QuietCheckpoints(checkpoints);
+    const sharing = new Sharing({
+      ...shared,
+      locks,
+      lockStore: this.#outage("the lock store", () => true),
+      requests: new Budget(LOCK_REQUESTS),
+      prefix: source.lockPrefix,
+      group: settings.group,
+      roundMs: this.#timings.sharingMs,
+    });
     const { maxBatchRows, maxBatchBytes, messages, onOversize } = settings;
     const { limits } = transport;
     const parts = {
       ...shared,
       source,
       checkpoints,
-      locks,
+      sharing,
       quiet,
       progress,
       watcher,
       random: this.#random,
       database: this.#database,
-      lockStore: this.#outage("the lock store", () => true),
-      lockRequests: new Budget(LOCK_REQUESTS),
       reads: new Budget(settings.maxConcurrentTables),
       inFlight: new Budget(settings.maxInFlightBytes),
       maximum: () => watcher.maximum,
-      lockRetryMs: this.#timings.lockRetryMs,
+      lostPauseMs: this.#timings.sharingMs,
+      drainMs: this.#timings.drainMs,
       batch: {
         maxRows: maxBatchRows,
         maxBytes: Math.min(limits.maxSendBytes, maxBatchBytes, settings.maxInFlightBytes),
@@ -176,14 +199,50 @@ export class Ingester {
         deadLetterStore: this.#outage("the dead letters"),
       },
     };
-    const monitors = tables.map((table) => new TableMonitor(table, settings.table(table), parts));
-    return [
+    const monitors: Promise<void>[] = [];
+    const begin = (table: SourceTable, appeared: boolean) => {
+      sharing.add(table.lockName);
+      const monitor = new TableMonitor(table, { ...settings.table(table), appeared }, parts);
+      monitors.push(monitor.run(stopping, deadline).catch(fail));
+    };
+    for (const table of tables) begin(table, false);
+    const others = [
       watcher.run(stopping),
+      sharing.run(stopping, deadline),
       progress.run({ report: this.#timings.progressMs, remind: this.#timings.reminderMs }, stopping),
       this.#writeQuietCheckpoints(quiet, stopping),
       this.#ensureDestinations(tables, stopping),
-      ...monitors.map((monitor) => monitor.run(stopping, deadline)),
+      this.#discover(tables, (table) => begin(table, true), stopping),
     ];
+    await Promise.all(others.map((each) => each.catch(fail)));
+    await Promise.all(monitors);
+  }
+
+  /** Tables that a pattern has come to match since the start, or since CDC was switched on for them. */
+  async #discover(tables: readonly SourceTable[], begin: (table: SourceTable) => void, stopping: AbortSignal) {
+    const { discoveryMs } = this.#timings;
+    if (discoveryMs === null) return;
+    const known = new Set(tables.map(({ lockName }) => lockName));
+    for (;;) {
+      await this.#clock.wait(discoveryMs, stopping);
+      if (stopping.aborted) return;
+      try {
+        const found = await this.#database.ride(() => this.#parts.source.tables(), stopping);
+        const appeared = found.filter(({ lockName }) => !known.has(lockName));
+        if (appeared.length === 0) continue;
+        this.#logger.info({ count: appeared.length }, `tables that appeared: ${appeared.map(fullName).join(", ")}`);
+        for (const table of appeared) {
+          known.add(table.lockName);
+          begin(table);
+        }
+        void this.#ensureDestinations(appeared, stopping).catch((error: unknown) =>
+          this.#logger.error({ error }, "the destinations of tables that appeared could not be made"),
+        );
+      } catch (error) {
+        if (stopping.aborted) return;
+        this.#logger.warn({ error }, "tables that may have appeared are looked for again later");
+      }
+    }
   }
 
   async #writeQuietCheckpoints(quiet: QuietCheckpoints, stopping: AbortSignal): Promise<void> {

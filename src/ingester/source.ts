@@ -15,6 +15,8 @@ export interface SourceTable extends TableName {
 }
 
 export interface Source {
+  /** `<server>/<database>/`: what its tables' lock names begin with. */
+  readonly lockPrefix: string;
   /** The tables that the configuration names, patterns resolved against the catalogue as of now. */
   tables(): Promise<SourceTable[]>;
   /** The largest LSN that the capture job has committed; null while it has none. One small query. */
@@ -25,8 +27,11 @@ export interface Source {
    * this throws `unavailable` where its own connection (to another replica, say) has not seen `upTo` yet.
    */
   changed(tables: { table: SourceTable; after: Position }[], upTo: Lsn, signal: AbortSignal): Promise<SourceTable[]>;
-  /** Where a table without checkpoint begins, by the configuration's `start`. */
-  start(table: SourceTable, signal: AbortSignal): Promise<Position>;
+  /**
+   * Where a table without checkpoint begins, by the configuration's `start`. One that `appeared` while the ingester ran begins
+   * with all that CDC has of it where `start` is "now": between its first change and now somebody had to find it.
+   */
+  start(table: SourceTable, signal: AbortSignal, appeared?: boolean): Promise<Position>;
   /**
    * Reads on from a checkpoint. Before its first batch the reader holds the checkpoint against the history (HistoryError) and
    * the low watermark (GapError).

@@ -1,48 +1,48 @@
 /**
  * One table, from the ingester's start to its end. What it does while it owns the table is the TableStream's.
  *
- *     waiting   for the lock: somebody else has the table, or the lock store cannot be asked; and before that, for a send of
- *               the last ownership that is still on its way
+ *     waiting   until the table is this ingester's (Sharing); and before that, for a send of the last ownership that is
+ *               still on its way
  *       → claiming
  *     claiming  the checkpoint, which raises the fencing token so that a former owner cannot save any more; a table without a
  *               checkpoint gets its start, saved at once so that a crash does not move it
  *       → streaming
  *     streaming (TableStream)
  *       → waiting   the lock is lost, or another owner has fenced this one off: work stops at once; after a pause
+ *       → waiting   it is handed over to another ingester: what is in flight was saved, the lock is free
  *       → stopped   by an error
- *     stopped   the lock is free. An error that somebody can mend at its place (a permission, CDC switched off) is looked at
+ *     stopped   the lock is kept. An error that somebody can mend at its place (a permission, CDC switched off) is looked at
  *               again after max_poll_interval; one that needs a decision (a gap, another history, a message too large) once
  *               the checkpoint was changed by hand
- *       → waiting
+ *       → claiming
+ *       → waiting   the lock is lost, or handed over
  *
  * The end of the ingester ends every state; a fatal error ends the ingester.
  */
 import { DStreamError, describeError, FencedError, GapError, HistoryError, SourceError } from "../errors.ts";
-import type { Lock, LockStore } from "../locks/lock.ts";
+import type { Lock } from "../locks/lock.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { unlessAborted } from "./abort.ts";
 import { BatchSizer } from "./batch-sizer.ts";
-import type { Budget } from "./budget.ts";
 import { type Checkpoint, fullName } from "./checkpoint.ts";
 import type { Clock } from "./clock.ts";
 import { Delivery, type DeliveryParts, OversizeError } from "./delivery.ts";
-import type { Outage } from "./outage.ts";
 import { PollInterval } from "./poll-interval.ts";
+import { HandedOver, type OwnedTable, type Sharing } from "./sharing.ts";
 import type { SourceTable } from "./source.ts";
 import { type Ownership, type StreamParts, TableStream } from "./table-stream.ts";
 import type { Watcher } from "./watcher.ts";
 
 export interface MonitorParts extends StreamParts {
-  locks: LockStore;
-  lockStore: Outage;
-  /** Questions to the lock store at once. */
-  lockRequests: Budget;
+  sharing: Sharing;
   watcher: Watcher;
   delivery: Omit<DeliveryParts, "logger">;
   clock: Clock;
   random: () => number;
   logger: Logger;
-  lockRetryMs: number;
+  /** How long a table whose lock was lost is left alone, at most. */
+  lostPauseMs: number;
+  drainMs: number;
   batch: { maxRows: number; maxBytes: number };
 }
 
@@ -50,6 +50,8 @@ export interface MonitorSettings {
   pollIntervalMs: number;
   maxPollIntervalMs: number;
   onGap: "fail" | "skip";
+  /** It came while the ingester ran: so nothing of it is older than `start = "now"`. */
+  appeared: boolean;
 }
 
 export class TableMonitor {
@@ -74,56 +76,58 @@ export class TableMonitor {
 
   /** Until `stopping` aborts; what is in flight then has until `deadline`. Rejects with what ends the whole ingester. */
   async run(stopping: AbortSignal, deadline: AbortSignal): Promise<void> {
+    const { sharing, lostPauseMs } = this.#parts;
     try {
       while (!stopping.aborted) {
         await unlessAborted(this.#delivery.settled(), stopping);
-        const lock = await this.#acquire(stopping);
-        const stoppedBy = await this.#own(lock, stopping, deadline);
-        if (stoppedBy === undefined) await this.#pause(this.#parts.lockRetryMs, stopping);
-        else await this.#stopped(stoppedBy, stopping);
+        const owned = await sharing.own(this.#table.lockName, stopping);
+        await this.#own(owned, stopping, deadline);
+        if (!owned.handOver.aborted) await this.#pause(lostPauseMs, stopping);
       }
     } catch (error) {
       if (!stopping.aborted) throw error;
     }
   }
 
-  async #acquire(stopping: AbortSignal): Promise<Lock> {
-    const { locks, lockStore, lockRequests, lockRetryMs } = this.#parts;
-    const ask = () =>
-      lockRequests.during(1, stopping, async () => {
-        const lock = await locks.acquire(this.#table.lockName, stopping);
-        // Nobody waits for the answer any more.
-        if (stopping.aborted) await lock?.release();
-        return lock;
-      });
-    for (let attempt = 1; ; attempt++) {
-      const lock = await lockStore.ride(ask, stopping);
-      if (lock !== null) return lock;
-      if (attempt === 1) this.#logger.info(`${this.#name} is another ingester's: standing by`);
-      await this.#pause(lockRetryMs, stopping);
-      stopping.throwIfAborted();
+  /** Until the table is handed over or lost, or the ingester stops; the lock is free then. */
+  async #own(owned: OwnedTable, stopping: AbortSignal, deadline: AbortSignal): Promise<void> {
+    const { lock, handOver } = owned;
+    const fenced = new AbortController();
+    const late = new AbortController();
+    const released = new AbortController();
+    const lost = AbortSignal.any([lock.lost, fenced.signal]);
+    const stop = AbortSignal.any([stopping, handOver, lost]);
+    const cut = AbortSignal.any([deadline, late.signal, lost]);
+    handOver.addEventListener("abort", () => void this.#drain(late, released.signal), { once: true });
+    const signals = { stop, cut, fenced: () => fenced.abort(new FencedError("found by a quiet checkpoint")) };
+    try {
+      while (!stop.aborted) {
+        const stoppedBy = await this.#work(lock, signals, lost);
+        if (stoppedBy !== undefined) await this.#stopped(stoppedBy, stop);
+      }
+    } catch (error) {
+      if (!stop.aborted) throw error;
+    } finally {
+      await this.#giveBack(lock, lost, AbortSignal.any([deadline, late.signal]));
+      released.abort();
     }
   }
 
-  /** Answers what stops the table; undefined where it may be owned again. */
-  async #own(lock: Lock, stopping: AbortSignal, deadline: AbortSignal): Promise<unknown> {
-    const fenced = new AbortController();
-    const lost = AbortSignal.any([lock.lost, fenced.signal]);
-    const stop = AbortSignal.any([stopping, lost]);
-    const cut = AbortSignal.any([deadline, lost]);
+  async #drain(late: AbortController, released: AbortSignal): Promise<void> {
+    await this.#parts.clock.wait(this.#parts.drainMs, released);
+    if (!released.aborted) late.abort(new HandedOver());
+  }
+
+  /** Answers what stops the table; undefined where its ownership has ended. */
+  async #work(lock: Lock, signals: Omit<Ownership, "token">, lost: AbortSignal): Promise<unknown> {
     try {
-      await this.#stream(lock, {
-        stop,
-        cut,
-        fenced: () => fenced.abort(new FencedError("found by a quiet checkpoint")),
-      });
+      await this.#stream(lock, signals);
     } catch (error) {
       if (lost.aborted || error instanceof FencedError) {
+        if (!lost.aborted) signals.fenced();
         this.#logger.warn(`${this.#name} has another owner, or may have: this one has stopped working on it`);
-      } else if (!stopping.aborted) return error;
-      else if (error !== stopping.reason) this.#logger.warn({ error }, "the last batch will be read again");
-    } finally {
-      await this.#giveBack(lock, lost, deadline);
+      } else if (!signals.stop.aborted) return error;
+      else if (error !== signals.stop.reason) this.#logger.warn({ error }, "the last batch will be read again");
     }
     return undefined;
   }
@@ -154,7 +158,7 @@ export class TableMonitor {
     const claim = () => reads.during(1, stop, () => checkpoints.claim(this.#table, lock.token));
     const { token, checkpoint } = await database.ride(claim, stop);
     if (checkpoint !== null) return { token, checkpoint };
-    const position = await database.ride(() => source.start(this.#table, stop), stop);
+    const position = await database.ride(() => source.start(this.#table, stop, this.#settings.appeared), stop);
     const first = { position, commitTime: null };
     await database.ride(() => checkpoints.save(this.#table, first, token), stop);
     this.#logger.info({ lsn: position.startLsn }, `${this.#name} has no checkpoint yet: starts at this LSN`);
@@ -185,6 +189,7 @@ export class TableMonitor {
     }
     this.#stoppedBy = text;
     this.#parts.progress.stopped(this.#name, error);
+    this.#note(text);
     if (needsDecision) await this.#untilChangedByHand(stopping);
     else await this.#pause(this.#settings.maxPollIntervalMs, stopping);
   }
@@ -211,8 +216,16 @@ export class TableMonitor {
   }
 
   #going(): void {
+    if (this.#stoppedBy !== "") this.#note(null);
     this.#stoppedBy = "";
     if (this.#parts.progress.going(this.#name)) this.#logger.info(`${this.#name} goes on`);
+  }
+
+  /** For `dstream status`; nothing hangs on it. */
+  #note(failure: string | null): void {
+    this.#parts.checkpoints
+      .noteFailure(this.#table, failure)
+      .catch((error: unknown) => this.#logger.debug({ error }, "what stops the table could not be noted"));
   }
 
   /** Between half of it and all of it, so that many tables and many ingesters do not come at once. */

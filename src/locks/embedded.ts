@@ -82,6 +82,18 @@ export class EmbeddedLockStore implements LockStore {
     return await this.#file.read(() => this.#livingOwner(this.#row(name)));
   }
 
+  async owners(prefix: string): Promise<Map<string, LockOwner>> {
+    const beginning = "SELECT * FROM lock WHERE substr(name, 1, length(?)) = ? AND lease IS NOT NULL";
+    return await this.#file.read(() => {
+      const owners = new Map<string, LockOwner>();
+      for (const row of this.#file.statement(beginning).all(prefix, prefix)) {
+        const owner = this.#livingOwner(row);
+        if (owner !== null) owners.set(String(row["name"]), owner);
+      }
+      return owners;
+    });
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#renewal);
     clearInterval(this.#watch);

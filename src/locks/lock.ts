@@ -15,6 +15,8 @@ export interface LockStore {
   acquire(name: string, signal: AbortSignal): Promise<Lock | null>;
   /** Who has it now, as far as the store knows; null: nobody. */
   owner(name: string): Promise<LockOwner | null>;
+  /** Everybody who has a lock whose name begins so, by its name; one question, however many there are. */
+  owners(prefix: string): Promise<Map<string, LockOwner>>;
   /** Releases every lock of this store. */
   close(): Promise<void>;
 }

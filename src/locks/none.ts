@@ -31,6 +31,14 @@ export class NoLockStore implements LockStore {
     return { host, pid, since, token: TOKEN, expires: NEVER };
   }
 
+  async owners(prefix: string): Promise<Map<string, LockOwner>> {
+    const owners = new Map<string, LockOwner>();
+    for (const name of this.#since.keys()) {
+      if (name.startsWith(prefix)) owners.set(name, (await this.owner(name))!);
+    }
+    return owners;
+  }
+
   async close(): Promise<void> {
     this.#since.clear();
   }

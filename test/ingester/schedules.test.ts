@@ -9,7 +9,7 @@ const SETTINGS = {
   maxBatchRows: 3,
   onOversize: "dead_letter" as const,
   maxInFlightBytes: 5_000,
-  timings: { lockRetryMs: 2_000, quietCheckpointMs: 15_000 },
+  timings: { sharingMs: 2_000, quietCheckpointMs: 15_000 },
 };
 
 const action = fc.oneof(

@@ -46,6 +46,8 @@ export class World {
   readonly clock = new VirtualClock();
   readonly tables = new Map<string, FakeTable>();
   readonly stored = new Map<string, { checkpoint: Checkpoint | null; token: number }>();
+  /** What stops tables, by their names. */
+  readonly failures = new Map<string, string>();
   readonly owners = new Map<string, { host: Host; token: number }>();
   /** All that the queue has accepted, in order. */
   readonly queue: Message[] = [];
@@ -58,17 +60,20 @@ export class World {
   limits: Limits = { maxMessageBytes: 1_000_000, maxSendBytes: 1_000_000 };
 
   constructor(tables: readonly string[]) {
-    for (const name of tables) {
-      const [schema, table] = name.includes(".") ? (name.split(".") as [string, string]) : ["dbo", name];
-      const names = {
-        schema,
-        table,
-        lockName: `server/db/${schema}.${table}`,
-        destination: `server.db.${table}.events`,
-      };
-      this.tables.set(`${schema}.${table}`, { table: names, changes: [], lowWatermark: lsn(1) });
-    }
+    for (const name of tables) this.addTable(name);
     this.commit();
+  }
+
+  /** From now on it is captured. */
+  addTable(name: string): void {
+    const [schema, table] = name.includes(".") ? (name.split(".") as [string, string]) : ["dbo", name];
+    const names = {
+      schema,
+      table,
+      lockName: `${LOCK_PREFIX}${schema}.${table}`,
+      destination: `server.db.${table}.events`,
+    };
+    this.tables.set(`${schema}.${table}`, { table: names, changes: [], lowWatermark: lsn(this.last + 1) });
   }
 
   table(name: string): FakeTable {
@@ -172,6 +177,11 @@ export type Fault = (
   moment: "before" | "after",
 ) => undefined | "die" | Error | Promise<void>;
 
+const LOCK_PREFIX = "server/db/";
+
+/** Its lease never ends by the wall clock, which does not move here. */
+const NOBODY = { host: "", pid: 0, since: new Date(0), expires: new Date(8.64e15) };
+
 /** One process. */
 export class Host {
   readonly world: World;
@@ -214,6 +224,7 @@ export class Host {
       }),
       settings: {
         table: (name) => ({ ...tableDefaults, ...(typeof table === "function" ? table(name) : table) }),
+        group: "all",
         messages: "row",
         onOversize: "stop",
         maxConcurrentTables: 4,
@@ -250,8 +261,19 @@ export class Host {
   /** Cannot renew any more: the owner is told before the lease ends. */
   loseLock(name: string): void {
     const lockName = this.world.table(name).table.lockName;
-    this.#locks.get(lockName)?.abort(new Error("lease not renewed"));
+    if (this.world.owners.get(lockName)?.host !== this) return;
     this.world.owners.delete(lockName);
+    this.#locks.get(lockName)?.abort(new Error("lease not renewed"));
+  }
+
+  /** Cannot renew anything any more: as a process that was stopped for longer than its leases, and is asked again now. */
+  loseLocks(): void {
+    const { owners } = this.world;
+    for (const [name, { host }] of [...owners]) {
+      if (host !== this) continue;
+      owners.delete(name);
+      this.#locks.get(name)?.abort(new Error("lease not renewed"));
+    }
   }
 
   /** A call of a contract: it may fail, die or hang before its effect, or after it and before the answer. */
@@ -278,6 +300,7 @@ export class Host {
     const { world } = this;
     const maximum = () => lsn(world.last - this.lag);
     return {
+      lockPrefix: LOCK_PREFIX,
       tables: () => this.#call("source.tables", () => [...world.tables.values()].map(({ table }) => table)),
       maximum: () =>
         this.#call("source.maximum", () =>
@@ -293,9 +316,9 @@ export class Host {
             )
             .map(({ table }) => table),
         ),
-      start: (table) =>
+      start: (table, _signal, appeared) =>
         this.#call("source.start", () =>
-          world.start === "now"
+          world.start === "now" && !appeared
             ? afterTransaction(maximum())
             : beforeTransaction(world.table(fullName(table)).lowWatermark),
         ),
@@ -385,6 +408,11 @@ export class Host {
           );
         }),
       list: async () => [],
+      noteFailure: async (table, error) => {
+        if (error === null) this.world.failures.delete(fullName(table));
+        else this.world.failures.set(fullName(table), error);
+      },
+      failures: async () => [],
       force: async (table, checkpoint) => {
         const row = rowOf(table);
         row.checkpoint = checkpoint;
@@ -399,7 +427,6 @@ export class Host {
     return {
       type: "fake",
       acquire: async (name) => {
-        if (owners.has(name)) return this.#call(`locks.acquire ${name}`, () => null);
         const owner = { host: this, token: clock.now() + 1 };
         const free = () => void (owners.get(name) === owner && owners.delete(name));
         const expire = (error: unknown) => {
@@ -407,7 +434,8 @@ export class Host {
           throw error;
         };
         const controller = new AbortController();
-        await this.#call(`locks.acquire ${name}`, () => void owners.set(name, owner)).catch(expire);
+        const take = () => owners.has(name) || void owners.set(name, owner);
+        if (await this.#call(`locks.acquire ${name}`, take).catch(expire)) return null;
         this.#locks.set(name, controller);
         return {
           name,
@@ -417,6 +445,11 @@ export class Host {
         };
       },
       owner: async () => null,
+      owners: (prefix) =>
+        this.#call("locks.owners", () => {
+          const mine = [...owners].filter(([name]) => name.startsWith(prefix));
+          return new Map(mine.map(([name, { token }]) => [name, { ...NOBODY, token }]));
+        }),
       close: async () => {},
     };
   }

@@ -92,6 +92,17 @@ export function lockContract(subject: LockStoreUnderTest): void {
       assert.equal(await store.owner(NAME), null);
     });
 
+    test("it tells everybody who has a lock under a prefix, and nobody else", async () => {
+      const { store, open } = await start();
+      const [persons] = [await acquire(store), await acquire(store, "server/database/Zoë's 顧客.Orders")];
+      await acquire(store, "server/database_2/dbo.Persons");
+      await (await acquire(store, "server/database/dbo.Freed"))!.release();
+      const owners = await (await open()).owners("server/database/");
+      assert.deepEqual([...owners.keys()].sort(), ["server/database/Zoë's 顧客.Orders", NAME]);
+      assert.deepEqual(owners.get(NAME), await store.owner(NAME));
+      assert.equal(owners.get(NAME)!.token, persons!.token);
+    });
+
     test("an owner that lives keeps its lock far beyond the lease", async () => {
       const { store, child } = await start();
       const lock = await acquire(store);

@@ -9,6 +9,7 @@ test("whoever asks is the owner, and stays it", async () => {
   assert.equal(lock!.token, 1);
   assert.equal(lock!.lost.aborted, false);
   assert.equal((await store.owner("a"))!.pid, process.pid);
+  assert.deepEqual([...(await store.owners("")).keys()], ["a"]);
   await lock!.release();
   assert.equal(await store.owner("a"), null);
   await store.close();

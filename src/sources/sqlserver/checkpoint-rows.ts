@@ -1,6 +1,6 @@
 /** Rows of the checkpoint table, and what they mean. */
 import { beforeTransaction, type Position, ZERO_LSN } from "../../change/position.ts";
-import type { Checkpoint, StoredCheckpoint, TableName } from "../../ingester/checkpoint.ts";
+import type { Checkpoint, Failure, StoredCheckpoint, TableName } from "../../ingester/checkpoint.ts";
 import type { Parameter } from "./connection.ts";
 import { lsnBytes, lsnOrNull } from "./lsn.ts";
 
@@ -15,6 +15,8 @@ export const addedColumns: Readonly<Record<string, string>> = {
   commit_time: "varchar(23) NULL",
   saved_lsn: "varbinary(10) NULL",
   fencing_token: "bigint NOT NULL DEFAULT 0",
+  last_error: "nvarchar(4000) NULL",
+  last_error_at: "datetime2(3) NULL",
 };
 
 /** T-SQL that makes the table; `table` is quoted. */
@@ -72,6 +74,11 @@ export function storedCheckpoint(row: readonly unknown[]): StoredCheckpoint[] {
   return checkpoint === null ? [] : [{ ...checkpoint, table, token, updatedAt }];
 }
 
+/** Of `table_name, last_error, last_error_at`. */
+export function failureOf([name, error, at]: readonly unknown[]): Failure {
+  return { table: tableOf(name as string), error: error as string, since: at as Date };
+}
+
 function checkpointOf(
   lsn: string | null,
   savedLsn: string | null,
@@ -107,6 +114,6 @@ export function checkpointParameters(checkpoint: Checkpoint | null, suffix = "")
 export function assignments(from: string): string {
   return (
     `last_lsn = ${from}lsn, command_id = ${from}command, last_seq = ${from}seqval, operation = ${from}operation, ` +
-    `commit_time = ${from}time, saved_lsn = ${from}lsn, updated_at = GETDATE()`
+    `commit_time = ${from}time, saved_lsn = ${from}lsn, updated_at = GETDATE(), last_error = NULL, last_error_at = NULL`
   );
 }

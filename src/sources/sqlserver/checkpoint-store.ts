@@ -4,6 +4,7 @@ import {
   type Checkpoint,
   type CheckpointStore,
   checkpointKey,
+  type Failure,
   fullName,
   type StoredCheckpoint,
   type TableName,
@@ -14,6 +15,7 @@ import {
   assignments,
   checkpointParameters,
   createTable,
+  failureOf,
   firstVersionColumns,
   readRow,
   rowColumns,
@@ -29,6 +31,8 @@ const MOST_TRIES = 5;
 
 /** Rows that one statement writes: its text has one of these lengths, filled up with NULL, so that few plans do. */
 const LENGTHS = [1, 8, 64, 256];
+/** Of the column. */
+const LONGEST_ERROR = 4_000;
 const NEVER = new AbortController().signal;
 
 export class SqlServerCheckpointStore implements CheckpointStore {
@@ -106,11 +110,9 @@ export class SqlServerCheckpointStore implements CheckpointStore {
   }
 
   async list(): Promise<StoredCheckpoint[]> {
-    // Asked first: a missing column fails its batch even in a branch that is not taken.
-    const state = `SELECT OBJECT_ID(${quoteText(this.#table)}), COL_LENGTH(${quoteText(this.#table)}, N'fencing_token');`;
-    const [[table, upgraded] = []] = await this.#retried(state, [], "listing");
-    if (table === null) return [];
-    const columns = upgraded === null ? firstVersionColumns : rowColumns("");
+    const state = await this.#state();
+    if (state === "missing") return [];
+    const columns = state === "first version" ? firstVersionColumns : rowColumns("");
     const rows = await this.#retried(`SELECT ${columns} FROM ${this.#table} ORDER BY table_name;`, [], "listing");
     return rows.flatMap(storedCheckpoint);
   }
@@ -126,8 +128,37 @@ export class SqlServerCheckpointStore implements CheckpointStore {
     );
   }
 
+  async noteFailure(table: TableName, error: string | null): Promise<void> {
+    await this.#retried(
+      `UPDATE ${this.#table} SET last_error = @error, last_error_at = CASE WHEN @error IS NOT NULL THEN SYSUTCDATETIME() END ` +
+        "WHERE table_name = @name;",
+      [nameOf(table), { name: "error", type: "nvarchar", value: error?.slice(0, LONGEST_ERROR) ?? null }],
+      `noting what stops ${fullName(table)} in`,
+    );
+  }
+
+  async failures(): Promise<Failure[]> {
+    if ((await this.#state()) !== "ready") return [];
+    const rows = await this.#retried(
+      `SELECT table_name, last_error, last_error_at FROM ${this.#table} WHERE last_error IS NOT NULL ORDER BY table_name;`,
+      [],
+      "listing what stops tables from",
+    );
+    return rows.map(failureOf);
+  }
+
   async close(): Promise<void> {
     await this.#connection.close();
+  }
+
+  /** Asked first by who only reads: a missing column fails its batch even in a branch that is not taken. */
+  async #state(): Promise<"missing" | "first version" | "ready"> {
+    const literal = quoteText(this.#table);
+    const added = Object.keys(addedColumns).at(-1)!;
+    const state = `SELECT OBJECT_ID(${literal}), COL_LENGTH(${literal}, N'${added}');`;
+    const [[table, upgraded] = []] = await this.#retried(state, [], "listing");
+    if (table === null) return "missing";
+    return upgraded === null ? "first version" : "ready";
   }
 
   /** The lower-case keys of what was written. */

@@ -5,6 +5,7 @@ import {
   type Checkpoint,
   type CheckpointStore,
   checkpointKey,
+  type Failure,
   fullName,
   type StoredCheckpoint,
   type TableName,
@@ -24,6 +25,11 @@ const schema: FileSchema = {
       token INTEGER NOT NULL, updated INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID`,
 };
+
+/** Came later than the file's first version, and leaves it readable for that. */
+const FAILURES =
+  'CREATE TABLE IF NOT EXISTS failure (name TEXT PRIMARY KEY COLLATE NOCASE, schema TEXT NOT NULL, "table" TEXT NOT NULL, ' +
+  "error TEXT NOT NULL, since INTEGER NOT NULL) STRICT, WITHOUT ROWID";
 
 type Row = Record<string, SQLOutputValue>;
 
@@ -76,6 +82,7 @@ export class FileCheckpointStore implements CheckpointStore {
       );
       return entries.filter(({ table, checkpoint, token }) => {
         const { changes } = update.run(...valuesOf(checkpoint), Date.now(), checkpointKey(table), token);
+        if (Number(changes) > 0) forgetFailure(file, table);
         return Number(changes) === 0;
       });
     };
@@ -97,7 +104,8 @@ export class FileCheckpointStore implements CheckpointStore {
 
   async force(table: TableName, checkpoint: Checkpoint): Promise<void> {
     const file = await this.#file();
-    const write = () =>
+    const write = () => {
+      forgetFailure(file, table);
       file
         .statement(
           'INSERT INTO checkpoint (name, schema, "table", start_lsn, command_id, seqval, operation, commit_time, token, updated) ' +
@@ -106,7 +114,29 @@ export class FileCheckpointStore implements CheckpointStore {
             "commit_time = excluded.commit_time, token = token + 1, updated = excluded.updated",
         )
         .run(checkpointKey(table), table.schema, table.table, ...valuesOf(checkpoint), Date.now());
+    };
     await file.write(write, { durable: true });
+  }
+
+  async noteFailure(table: TableName, error: string | null): Promise<void> {
+    const file = await this.#file();
+    await file.write(() => {
+      forgetFailure(file, table);
+      if (error === null || rowOf(file, table) === undefined) return;
+      file
+        .statement("INSERT INTO failure VALUES (?, ?, ?, ?, ?)")
+        .run(checkpointKey(table), table.schema, table.table, error, Date.now());
+    });
+  }
+
+  async failures(): Promise<Failure[]> {
+    const file = await this.#file();
+    const rows = await file.read(() => file.statement("SELECT * FROM failure ORDER BY name").all() as Row[]);
+    return rows.map((row) => ({
+      table: tableOf(row),
+      error: row["error"] as string,
+      since: new Date(Number(row["since"])),
+    }));
   }
 
   async close(): Promise<void> {
@@ -116,12 +146,26 @@ export class FileCheckpointStore implements CheckpointStore {
   }
 
   #file(): Promise<SqliteFile> {
-    this.#opened ??= SqliteFile.open(this.#path, schema).catch((error: unknown) => {
+    this.#opened ??= this.#open().catch((error: unknown) => {
       this.#opened = null;
       throw error;
     });
     return this.#opened;
   }
+
+  async #open(): Promise<SqliteFile> {
+    const file = await SqliteFile.open(this.#path, schema);
+    await file.write(() => void file.statement(FAILURES).run());
+    return file;
+  }
+}
+
+function forgetFailure(file: SqliteFile, table: TableName): void {
+  file.statement("DELETE FROM failure WHERE name = ?").run(checkpointKey(table));
+}
+
+function tableOf(row: Row): TableName {
+  return { schema: row["schema"] as string, table: row["table"] as string };
 }
 
 function rowOf(file: SqliteFile, table: TableName): Row | undefined {
@@ -148,6 +192,7 @@ function checkpointOf(row: Row): Checkpoint | null {
 function stored(row: Row): StoredCheckpoint[] {
   const checkpoint = checkpointOf(row);
   if (checkpoint === null) return [];
-  const table = { schema: row["schema"] as string, table: row["table"] as string };
-  return [{ ...checkpoint, table, token: Number(row["token"]), updatedAt: new Date(Number(row["updated"])) }];
+  return [
+    { ...checkpoint, table: tableOf(row), token: Number(row["token"]), updatedAt: new Date(Number(row["updated"])) },
+  ];
 }

@@ -12,6 +12,7 @@ import { originOf } from "../../change/message-id.ts";
 import { afterTransaction, comparePositions, type Lsn, type Position } from "../../change/position.ts";
 import { defaultValueOptions, type ValueOptions } from "../../change/values.ts";
 import { matches, type TablePattern } from "../../config/tables.ts";
+import type { Start } from "../../config/units.ts";
 import { SourceError } from "../../errors.ts";
 import { type Checkpoint, fullName, type TableName } from "../../ingester/checkpoint.ts";
 import type { ChangeReader, Source, SourceTable } from "../../ingester/source.ts";
@@ -85,6 +86,10 @@ export class SqlServerSource implements Source {
     this.#pool = new ConnectionPool(options.target, atOnce, options.times);
     // For each table one that is being filled, and one that is being sent.
     this.#buffers = new BufferPool({ kept: 2 * atOnce, largest: LARGEST_BUFFER });
+  }
+
+  get lockPrefix(): string {
+    return `${serverIdentity(this.#host())}/${this.#options.target.database}/`;
   }
 
   async tables(): Promise<SourceTable[]> {
@@ -173,7 +178,7 @@ export class SqlServerSource implements Source {
     return changed;
   }
 
-  async start(table: SourceTable, signal: AbortSignal): Promise<Position> {
+  async start(table: SourceTable, signal: AbortSignal, appeared = false): Promise<Position> {
     const { objectId } = await this.#captured(table, false, signal);
     const { sets } = await this.#watcher.query(
       "SELECT MIN(start_lsn) FROM cdc.change_tables WHERE source_object_id = @table",
@@ -183,7 +188,9 @@ export class SqlServerSource implements Source {
     );
     const low = lsnOrNull(sets[0]!.rows[0]![0]);
     if (low === null) throw notProcessed(table);
-    return startPosition(this.#watcher, table, this.#tableOptions(table).start, low, this.#options.logger, signal);
+    const { start } = this.#tableOptions(table);
+    const from: Start = appeared && start.at === "now" ? { at: "low_watermark" } : start;
+    return startPosition(this.#watcher, table, from, low, this.#options.logger, signal);
   }
 
   /** The commit time of an LSN, as Checkpoint.commitTime; null where the database has none for it. */
@@ -236,7 +243,7 @@ export class SqlServerSource implements Source {
     return {
       schema,
       table,
-      lockName: `${serverIdentity(this.#host())}/${database}/${schema}.${table}`,
+      lockName: `${this.lockPrefix}${schema}.${table}`,
       destination: destinationName(parts, this.#options.destination),
     };
   }

@@ -53,6 +53,25 @@ export function checkpointContract(name: string, open: () => CheckpointStore): v
     assert.deepEqual((await other.load(persons))!.position, at(7).position);
   });
 
+  story("what stops a table is there for others to see until it goes on", async (store, other) => {
+    assert.deepEqual(await other.failures(), []);
+    const { token } = await store.claim(persons, 1);
+    await store.claim(orders, 1);
+    await store.noteFailure(persons, "Zoë's table 顧客 stopped");
+    await store.noteFailure(orders, "x".repeat(10_000));
+    const [first, second] = await other.failures();
+    assert.deepEqual([first!.table, first!.error], [persons, "Zoë's table 顧客 stopped"]);
+    assert.ok(Math.abs(first!.since.getTime() - Date.now()) < 600_000);
+    assert.deepEqual(second!.table, orders);
+    await store.noteFailure(orders, null);
+    assert.equal((await other.failures()).length, 1);
+    await store.save(persons, at(7), token);
+    assert.deepEqual(await other.failures(), []);
+    await store.noteFailure(persons, "again");
+    await other.force(persons, at(8));
+    assert.deepEqual(await other.failures(), []);
+  });
+
   story("a token that the lock store gave is taken where it is larger", async (store) => {
     assert.equal((await store.claim(persons, 10)).token, 10);
     assert.equal((await store.claim(persons, 11)).token, 11);
