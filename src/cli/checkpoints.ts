@@ -130,7 +130,7 @@ function requireLsn(text: string): string {
   return lsn;
 }
 
-function describePosition({ startLsn, commandId, seqval, operation }: Position): string {
+export function describePosition({ startLsn, commandId, seqval, operation }: Position): string {
   const lsn = formatLsnWithColons(startLsn);
   if (operation === 255) return `after ${lsn}`;
   if (commandId < 0) return `before ${lsn}`;

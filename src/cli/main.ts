@@ -53,6 +53,12 @@ command("check", "look at everything that the configuration names; change nothin
   async (options: CommonOptions) => end(await (await import("./check.ts")).check(options)),
 );
 
+command("status", "who reads each table, how far it is, and how long until CDC's clean-up passes it")
+  .option("--json", "for programs")
+  .action(async (options: CommonOptions & { json?: boolean }) =>
+    end(await (await import("./status.ts")).status(options)),
+  );
+
 const deadLetters = program.command("dead-letters").description("what could not be sent or delivered for good");
 configured(deadLetters.command("list").description("one line each, the oldest first"))
   .option("-n, --limit <count>", "at most so many of each place", wholeNumber, 100)

@@ -33,6 +33,7 @@ import { BufferPool } from "./rows/buffer-pool.ts";
 import { chosenColumns, rowFields, selectExpression } from "./rows/columns.ts";
 import { CompiledRows } from "./rows/compiled-rows.ts";
 import { localText, readServerTime, type ServerTime } from "./server-time.ts";
+import { readRetention, readStanding, type Standing } from "./standing.ts";
 import { startPosition } from "./start.ts";
 import { defaultTableOptions, type TableOptions } from "./table-options.ts";
 import { WatchQuery } from "./watch-query.ts";
@@ -203,6 +204,19 @@ export class SqlServerSource implements Source {
     );
     const time = sets[0]!.rows[0]?.[0] as Date | null | undefined;
     return time ? localText(time) : null;
+  }
+
+  /** How far these checkpoints are behind, one after the other: for `dstream status`. */
+  async standings(
+    entries: readonly { table: TableName; checkpoint: Checkpoint | null }[],
+    signal: AbortSignal,
+  ): Promise<Standing[]> {
+    const { tables } = await this.#readCatalog(signal);
+    const retention = await readRetention(this.#watcher, signal);
+    const standings: Standing[] = [];
+    for (const { table, checkpoint } of entries)
+      standings.push(await readStanding(this.#watcher, find(tables, table), checkpoint, retention, signal));
+    return standings;
   }
 
   /** Looks at everything that change data capture needs, and changes nothing. `checkpointTable`: where it is kept in the database. */
