@@ -119,7 +119,7 @@ export class Table implements TableSchema {
    */
   standsFor: { objectId: number; database: Database; required: readonly number[] } | null = null;
   /** Rises with every change of columns, indexes or constraints: compiled statements hold it. */
-  schemaVersion = 0;
+  #schemaVersion = 0;
   /** How often all rows were written anew, beside any transaction's own changes. */
   rewrites = 0;
   /** The highest column_id that was ever given. */
@@ -406,10 +406,18 @@ export class Table implements TableSchema {
     this.#structureChanged();
   }
 
-  /** What was compiled for this table is no longer right. */
+  /** Raised by whoever changes the definition: what was compiled for this table is no longer right. */
+  get schemaVersion(): number {
+    return this.#schemaVersion;
+  }
+
+  set schemaVersion(version: number) {
+    this.#schemaVersion = version;
+    if (!this.temporary) this.database.engine.schemaVersion++;
+  }
+
   #structureChanged(): void {
     this.schemaVersion++;
-    if (!this.temporary) this.database.engine.schemaVersion++;
   }
 
   #addStored(index: Index): void {

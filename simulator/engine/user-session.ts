@@ -11,6 +11,7 @@ import { languageOf } from "./languages.ts";
 import type { LockMode, LockOwner } from "./locks.ts";
 import { refuse } from "./locks.ts";
 import type { Principal } from "./principals.ts";
+import { KeptPlans } from "./query/kept-plans.ts";
 import { Activation } from "./run.ts";
 import {
   type BulkLoad,
@@ -57,6 +58,7 @@ export class Session implements SqlSession {
   /** CONTEXT_INFO() */
   contextInfo: Buffer | null = null;
   /** SESSION_CONTEXT(), by lower-case key. */
+  readonly keptPlans = new KeptPlans();
   readonly sessionContext = new Map<string, unknown>();
   currentDatabase: Database;
   /** @@ROWCOUNT */

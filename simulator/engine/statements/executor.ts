@@ -202,6 +202,7 @@ export class Executor {
         return;
       } catch (error) {
         if (!(error instanceof SchemaChanged)) throw error;
+        this.session.keptPlans.forget();
       }
     }
   }

@@ -25,7 +25,8 @@ export async function runQuery(executor: Executor, query: Query): Promise<void> 
   const compiler = executor.compiler();
   compiler.options.push(...query.options);
   const compiled = session.engine.schemaVersion;
-  const plan = compileQuery(query, null, compiler, { client: true });
+  const compile = () => compileQuery(query, null, compiler, { client: true });
+  const plan = session.keptPlans.of(query, compiler, compile);
   const assigns = plan.columns.length === 0;
   const work = async (transaction: Transaction | null): Promise<void> => {
     const snapshot = session.openSnapshot(transaction);
