@@ -1,7 +1,7 @@
 /** What the values of each type can be: anything else is not a response of SQL Server's. */
 import { POWERS_OF_TEN } from "./numbers.ts";
 import { ImpossibleValue } from "./row-sink.ts";
-import { LAST_DAY } from "./times.ts";
+import { LAST_DAY, readDays, readTime, timeBytes } from "./times.ts";
 
 export function impossible(column: string, expected: string): ImpossibleValue {
   return new ImpossibleValue(column, expected);
@@ -17,9 +17,8 @@ export function checkDays(column: string, days: number): number {
   return days;
 }
 
-export function checkTime(column: string, units: number, scale: number): number {
-  if (units >= 86_400 * POWERS_OF_TEN[scale]!) throw impossible(column, "a time below 24 hours");
-  return units;
+export function beyondDay(column: string): ImpossibleValue {
+  return impossible(column, "a time below 24 hours");
 }
 
 /** MS-TDS 2.2.5.5.1.8: 14 hours at most. */
@@ -28,11 +27,16 @@ export function checkOffset(column: string, minutes: number): number {
   return minutes;
 }
 
-/** Days and time are of UTC, and both they and the local ones are in the years 1 to 9999. */
-export function checkLocal(column: string, days: number, units: number, scale: number, minutes: number): void {
-  checkOffset(column, minutes);
+/** A datetimeoffset at `p`: days and time are of UTC, and both they and the local ones are in the years 1 to 9999. */
+export function checkLocal(column: string, from: DataView, p: number, scale: number): void {
+  const power = POWERS_OF_TEN[scale]!;
+  const behind = p + timeBytes(scale);
+  const units = readTime(from, p, scale);
+  if (units >= 86_400 * power) throw beyondDay(column);
+  const days = checkDays(column, readDays(from, behind));
+  const minutes = checkOffset(column, from.getInt16(behind + 3, true));
   if (days !== 0 && days !== LAST_DAY) return;
-  const second = days * 86_400 + Math.floor(units / POWERS_OF_TEN[scale]!) + minutes * 60;
+  const second = days * 86_400 + Math.floor(units / power) + minutes * 60;
   if (second < 0 || second >= (LAST_DAY + 1) * 86_400)
     throw impossible(column, "a local day from 0001-01-01 to 9999-12-31");
 }
@@ -40,9 +44,9 @@ export function checkLocal(column: string, days: number, units: number, scale: n
 /** From 1753-01-01 to 9999-12-31. */
 export function checkDateTime(column: string, days: number, ticks: number): void {
   if (days < -53_690 || days > 2_958_463) throw impossible(column, "a day from 1753 to 9999");
-  if (ticks >= 25_920_000) throw impossible(column, "a time below 24 hours");
+  if (ticks >= 25_920_000) throw beyondDay(column);
 }
 
 export function checkMinutes(column: string, minutes: number): void {
-  if (minutes >= 1_440) throw impossible(column, "a time below 24 hours");
+  if (minutes >= 1_440) throw beyondDay(column);
 }

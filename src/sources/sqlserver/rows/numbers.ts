@@ -1,6 +1,9 @@
 /**
  * Numbers of the wire as decimal digits, written at `at` of `to`; each answers where the next byte goes. The caller has made
  * room. Values are little-endian at `p` (MS-TDS 2.2.5.5).
+ *
+ * What is larger than 31 bits is read where it is written, and passed on in parts that are not: such a number, passed from
+ * function to function, is an object on the heap each time.
  */
 
 import { doubleText } from "../../../change/values.ts";
@@ -71,32 +74,38 @@ export function writeInt(to: Uint8Array, at: number, value: number): number {
   return writeUnsigned(to, at + 1, -value);
 }
 
-/** An integer from 0 up to 2^53. */
-function writeExact(to: Uint8Array, at: number, value: number): number {
-  if (value < BILLION) return writeSmall(to, at, value);
-  const high = Math.floor(value / BILLION);
-  return writePadded(to, writeUnsigned(to, at, high), value - high * BILLION, 9);
+/** high × 10^9 + low: an integer from 0 up to 2^53 in two parts. */
+function writeParts(to: Uint8Array, at: number, high: number, low: number): number {
+  if (high === 0) return writeSmall(to, at, low);
+  return writePadded(to, writeSmall(to, at, high), low, 9);
 }
 
-/** The number high × 2^32 + low, both unsigned. */
-function writeUnsigned64(to: Uint8Array, at: number, high: number, low: number): number {
-  const value = high * TWO_32 + low;
-  if (value < EXACT) return writeExact(to, at, value);
-  LIMBS[0] = low & 0xffff;
-  LIMBS[1] = low >>> 16;
-  LIMBS[2] = high & 0xffff;
-  LIMBS[3] = high >>> 16;
-  return writeLimbs(to, at, 4);
+/** The integer of 64 bits at `p`, signed. */
+export function writeInt64(to: Uint8Array, at: number, from: DataView, p: number): number {
+  return writeHalves(to, at, from.getInt32(p + 4, true), from.getInt32(p, true));
 }
 
-/** A signed integer of 64 bits, by its signed upper half and its unsigned lower one. */
-export function writeInt64(to: Uint8Array, at: number, high: number, low: number): number {
-  if (high >= 0) return writeUnsigned64(to, at, high, low);
-  to[at] = MINUS;
-  // Two's complement.
-  const lower = low === 0 ? 0 : TWO_32 - low;
-  const upper = (low === 0 ? -high : ~high) >>> 0;
-  return writeUnsigned64(to, at + 1, upper, lower);
+/** A signed integer of 64 bits by its halves, of which the lower is to be read as unsigned. */
+function writeHalves(to: Uint8Array, at: number, high: number, low: number): number {
+  let start = at;
+  let upper = high;
+  let lower = low;
+  if (high < 0) {
+    to[start++] = MINUS;
+    // Two's complement.
+    lower = -low | 0;
+    upper = low === 0 ? -high | 0 : ~high;
+  }
+  const value = (upper >>> 0) * TWO_32 + (lower >>> 0);
+  if (value < EXACT) {
+    const billions = Math.floor(value / BILLION);
+    return writeParts(to, start, billions, value - billions * BILLION);
+  }
+  LIMBS[0] = lower & 0xffff;
+  LIMBS[1] = lower >>> 16;
+  LIMBS[2] = upper & 0xffff;
+  LIMBS[3] = upper >>> 16;
+  return writeLimbs(to, start, 4);
 }
 
 /** A number in limbs of 16 bits, the lowest first: small enough that a limb and a remainder below a billion stay exact. */
@@ -141,7 +150,13 @@ export function writeDecimal(
   if (length <= 9) {
     const low = from.getUint32(p + 1, true);
     const value = length === 5 ? low : from.getUint32(p + 5, true) * TWO_32 + low;
-    if (value < EXACT && scale <= 9) return writeScaled(to, at, negative, value, scale);
+    if (value < EXACT && scale <= 9) {
+      const power = POWERS_OF_TEN[scale]!;
+      const whole = Math.floor(value / power);
+      const billions = Math.floor(whole / BILLION);
+      const start = signed(to, at, negative && value !== 0);
+      return writeWithFraction(to, start, billions, whole - billions * BILLION, value - whole * power, scale);
+    }
   }
   const limbs = (length - 1) >> 1;
   let zero = true;
@@ -158,29 +173,45 @@ export function writeDecimal(
 export function writeMoney(to: Uint8Array, at: number, from: DataView, p: number, length: number): number {
   if (length === 4) {
     const value = from.getInt32(p, true);
-    return writeScaled(to, at, value < 0, Math.abs(value), 4);
+    const size = Math.abs(value);
+    const whole = Math.floor(size / 10_000);
+    return writeWithFraction(to, signed(to, at, value < 0), 0, whole, size - whole * 10_000, 4);
   }
   const high = from.getInt32(p, true);
-  const low = from.getUint32(p + 4, true);
-  const value = high * TWO_32 + low;
-  if (value > -EXACT && value < EXACT) return writeScaled(to, at, value < 0, Math.abs(value), 4);
-  const end = writeInt64(to, at, high, low);
+  const value = high * TWO_32 + from.getUint32(p + 4, true);
+  if (value > -EXACT && value < EXACT) {
+    const size = Math.abs(value);
+    const whole = Math.floor(size / 10_000);
+    const billions = Math.floor(whole / BILLION);
+    const start = signed(to, at, value < 0);
+    return writeWithFraction(to, start, billions, whole - billions * BILLION, size - whole * 10_000, 4);
+  }
+  const end = writeHalves(to, at, high, from.getInt32(p + 4, true));
   return withPoint(to, high < 0 ? at + 1 : at, end, 4);
 }
 
 /** 10^0 to 10^9. */
 export const POWERS_OF_TEN = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, BILLION];
 
-/** An integer below 2^53 with the point before its last `scale` digits, at most 9. A zero has no sign. */
-function writeScaled(to: Uint8Array, at: number, negative: boolean, value: number, scale: number): number {
-  let start = at;
-  if (negative && value !== 0) to[start++] = MINUS;
-  if (scale === 0) return writeExact(to, start, value);
-  const power = POWERS_OF_TEN[scale]!;
-  const whole = Math.floor(value / power);
-  const end = writeExact(to, start, whole);
+function signed(to: Uint8Array, at: number, negative: boolean): number {
+  if (!negative) return at;
+  to[at] = MINUS;
+  return at + 1;
+}
+
+/** The integer in two parts, and behind the point the fraction of `scale` digits, at most 9. */
+function writeWithFraction(
+  to: Uint8Array,
+  at: number,
+  high: number,
+  low: number,
+  fraction: number,
+  scale: number,
+): number {
+  const end = writeParts(to, at, high, low);
+  if (scale === 0) return end;
   to[end] = POINT;
-  return writePadded(to, end + 1, value - whole * power, scale);
+  return writePadded(to, end + 1, fraction, scale);
 }
 
 /** Puts the point before the last `scale` of the digits between `start` and `end`, with zeros where there are too few. */
@@ -204,16 +235,19 @@ export const LONGEST_DOUBLE = 25;
 /**
  * The shortest digits that read back as the same double. Most doubles in tables are short decimals: where the value is the
  * double nearest to an integer of up to ten digits over 10,000, that decimal is the shortest, since no two decimals of up to
- * 15 digits have the same double.
+ * 15 digits have the same double. -1: it is infinite, or no number.
  */
-export function writeFloat(to: Uint8Array, at: number, value: number): number {
+export function writeFloat(to: Uint8Array, at: number, from: DataView, p: number): number {
+  const value = from.getFloat64(p, true);
   const scaled = Math.round(value * 10_000);
   if (scaled < 1e10 && scaled > -1e10 && scaled / 10_000 === value && scaled !== 0) {
-    let end = writeScaled(to, at, value < 0, Math.abs(scaled), 4);
+    const size = Math.abs(scaled);
+    const whole = Math.floor(size / 10_000);
+    let end = writeWithFraction(to, signed(to, at, value < 0), 0, whole, size - whole * 10_000, 4);
     while (to[end - 1] === ZERO) end--;
     return to[end - 1] === POINT ? end - 1 : end;
   }
-  return writeAscii(to, at, doubleText(value));
+  return Number.isFinite(value) ? writeAscii(to, at, doubleText(value)) : -1;
 }
 
 export function writeAscii(to: Uint8Array, at: number, text: string): number {

@@ -1,12 +1,12 @@
 /** What generated row code calls. */
 import { singleText } from "../../../change/values.ts";
 import {
+  beyondDay,
   checkDateTime,
   checkDays,
   checkLocal,
   checkMinutes,
   checkOffset,
-  checkTime,
   finite,
   impossible,
 } from "./bounds.ts";
@@ -15,7 +15,6 @@ import { writeAscii, writeDecimal, writeFloat, writeInt, writeInt64, writeMoney 
 import { writeSingleByte, writeString, writeUtf8, writeUtf16 } from "./text.ts";
 import {
   readDays,
-  readTime,
   writeDate,
   writeDateTime,
   writeDateTime2,
@@ -33,9 +32,9 @@ function isMarked(s: Uint8Array, maskAt: number, maskLength: number, ordinal: nu
 
 export const runtime = {
   impossible,
+  beyondDay,
   finite,
   checkDays,
-  checkTime,
   checkLocal,
   checkOffset,
   checkDateTime,
@@ -43,7 +42,6 @@ export const runtime = {
   isMarked,
   singleText,
   readDays,
-  readTime,
   writeAscii,
   writeBase64,
   writeDate,

@@ -2,7 +2,7 @@
  * What generated row code writes into: a growing buffer of encoded changes, and what it tells of the row that it read last.
  * The buffer is used again for the next batch once nobody needs what it holds.
  */
-import { DAYS_TO_1900, LAST_DAY, milliseconds, writeDate, writeTime } from "./times.ts";
+import { DAYS_TO_1900, LAST_DAY, milliseconds, writeDate, writeTimeOfDay } from "./times.ts";
 
 /** Bytes of a value that no value of its column can have. */
 export class ImpossibleValue extends Error {
@@ -100,7 +100,8 @@ export class RowSink {
     time[0] = 0x22;
     writeDate(time, 1, day + DAYS_TO_1900);
     time[11] = 0x54;
-    writeTime(time, 12, whole - day * DAY_MS, 3);
+    const seconds = Math.floor((whole - day * DAY_MS) / 1_000);
+    writeTimeOfDay(time, 12, seconds, whole - day * DAY_MS - seconds * 1_000, 3);
     time[24] = 0x5a;
     time[25] = 0x22;
     this.#timeLength = TIME_LENGTH;

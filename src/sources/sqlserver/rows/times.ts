@@ -61,17 +61,24 @@ function writeClock(to: Uint8Array, at: number, seconds: number): number {
   return writePair(to, at + 6, rest - minutes * 60);
 }
 
-/** `10:11:12.1234567`, of units of 10^-scale seconds since midnight. */
-export function writeTime(to: Uint8Array, at: number, units: number, scale: number): number {
-  const power = POWERS_OF_TEN[scale]!;
-  const seconds = Math.floor(units / power);
+/** `10:11:12.1234567`, of seconds since midnight and a fraction of `scale` digits. */
+export function writeTimeOfDay(to: Uint8Array, at: number, seconds: number, fraction: number, scale: number): number {
   const end = writeClock(to, at, seconds);
   if (scale === 0) return end;
   to[end] = POINT;
-  return writePadded(to, end + 1, units - seconds * power, scale);
+  return writePadded(to, end + 1, fraction, scale);
 }
 
-/** The time of day that begins a value of time, datetime2 and datetimeoffset, in 10^-scale seconds. */
+/** A value of time, or the time of day that begins one of datetime2 and datetimeoffset: 10^-scale seconds. -1: 24 hours or more. */
+export function writeTime(to: Uint8Array, at: number, from: DataView, p: number, scale: number): number {
+  const power = POWERS_OF_TEN[scale]!;
+  const units = readTime(from, p, scale);
+  if (units >= 86_400 * power) return -1;
+  const seconds = Math.floor(units / power);
+  return writeTimeOfDay(to, at, seconds, units - seconds * power, scale);
+}
+
+/** In 10^-scale seconds. */
 export function readTime(from: DataView, p: number, scale: number): number {
   if (scale < 3) return from.getUint16(p, true) + from.getUint8(p + 2) * 65_536;
   const low = from.getUint32(p, true);
@@ -86,30 +93,32 @@ export function readDays(from: DataView, p: number): number {
   return from.getUint16(p, true) + from.getUint8(p + 2) * 65_536;
 }
 
+/** -1: its time is of 24 hours or more. */
 export function writeDateTime2(to: Uint8Array, at: number, from: DataView, p: number, scale: number): number {
-  const time = readTime(from, p, scale);
   const end = writeDate(to, at, readDays(from, p + timeBytes(scale)));
   to[end] = T;
-  return writeTime(to, end + 1, time, scale);
+  return writeTime(to, end + 1, from, p, scale);
 }
 
 /** The wire has the time in UTC and the offset; what is written is the local time with its offset. */
 export function writeDateTimeOffset(to: Uint8Array, at: number, from: DataView, p: number, scale: number): number {
   const behind = p + timeBytes(scale);
   const offset = from.getInt16(behind + 3, true);
-  const perDay = 86_400 * POWERS_OF_TEN[scale]!;
+  const power = POWERS_OF_TEN[scale]!;
+  const units = readTime(from, p, scale);
+  const utc = Math.floor(units / power);
   let days = readDays(from, behind);
-  let time = readTime(from, p, scale) + offset * 60 * POWERS_OF_TEN[scale]!;
-  if (time < 0) {
-    time += perDay;
+  let seconds = utc + offset * 60;
+  if (seconds < 0) {
+    seconds += 86_400;
     days--;
-  } else if (time >= perDay) {
-    time -= perDay;
+  } else if (seconds >= 86_400) {
+    seconds -= 86_400;
     days++;
   }
   let end = writeDate(to, at, days);
   to[end] = T;
-  end = writeTime(to, end + 1, time, scale);
+  end = writeTimeOfDay(to, end + 1, seconds, units - utc * power, scale);
   const minutes = Math.abs(offset);
   to[end] = offset < 0 ? DASH : PLUS;
   writePair(to, end + 1, Math.floor(minutes / 60));
@@ -126,7 +135,9 @@ export function milliseconds(ticks: number): number {
 export function writeDateTime(to: Uint8Array, at: number, days: number, ticks: number): number {
   const end = writeDate(to, at, days + DAYS_TO_1900);
   to[end] = T;
-  return writeTime(to, end + 1, milliseconds(ticks), 3);
+  const ms = milliseconds(ticks);
+  const seconds = Math.floor(ms / 1_000);
+  return writeTimeOfDay(to, end + 1, seconds, ms - seconds * 1_000, 3);
 }
 
 /** `2026-11-21T10:11:00`, of days since 1900 and minutes since midnight. */

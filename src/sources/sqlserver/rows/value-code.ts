@@ -124,8 +124,7 @@ function contentOf(column: WireColumn, options: ValueOptions, constants: Constan
     case TYPE.int:
     case TYPE.bigint:
     case TYPE.intn:
-      if (size === 8)
-        return inQuotes("o = writeInt64(d, o, sv.getInt32(p + 4, true), sv.getUint32(p, true));", options.bigints, 20);
+      if (size === 8) return inQuotes("o = writeInt64(d, o, sv, p);", options.bigints, 20);
       return {
         write: `o = writeInt(d, o, ${size === 1 ? "s[p]" : size === 2 ? "sv.getInt16(p, true)" : "sv.getInt32(p, true)"});`,
         string: false,
@@ -144,7 +143,7 @@ function contentOf(column: WireColumn, options: ValueOptions, constants: Constan
       return {
         write:
           size === 8
-            ? `o = writeFloat(d, o, finite(${label(column)}, sv.getFloat64(p, true)));`
+            ? `o = writeFloat(d, o, sv, p);\nif (o < 0) throw impossible(${label(column)}, "a finite number");`
             : `o = writeAscii(d, o, singleText(finite(${label(column)}, sv.getFloat32(p, true))));`,
         string: false,
         room: LONGEST_DOUBLE + 2,
@@ -152,21 +151,17 @@ function contentOf(column: WireColumn, options: ValueOptions, constants: Constan
     case TYPE.date:
       return string(`o = writeDate(d, o, checkDays(${label(column)}, readDays(sv, p)));`, 10);
     case TYPE.time:
-      return string(
-        `o = writeTime(d, o, checkTime(${label(column)}, readTime(sv, p, ${scale}), ${scale}), ${scale});`,
-        16,
-      );
+      return string(`o = writeTime(d, o, sv, p, ${scale});\nif (o < 0) throw beyondDay(${label(column)});`, 16);
     case TYPE.datetime2:
       return string(
-        `checkTime(${label(column)}, readTime(sv, p, ${scale}), ${scale}); checkDays(${label(column)}, readDays(sv, p + ${size - 3}));
-o = writeDateTime2(d, o, sv, p, ${scale});`,
+        `checkDays(${label(column)}, readDays(sv, p + ${size - 3}));
+o = writeDateTime2(d, o, sv, p, ${scale});
+if (o < 0) throw beyondDay(${label(column)});`,
         27,
       );
     case TYPE.datetimeoffset:
       return string(
-        `checkLocal(${label(column)}, checkDays(${label(column)}, readDays(sv, p + ${size - 5})),
-checkTime(${label(column)}, readTime(sv, p, ${scale}), ${scale}), ${scale}, sv.getInt16(p + ${size - 2}, true));
-o = writeDateTimeOffset(d, o, sv, p, ${scale});`,
+        `checkLocal(${label(column)}, sv, p, ${scale});\no = writeDateTimeOffset(d, o, sv, p, ${scale});`,
         33,
       );
     case TYPE.datetime:

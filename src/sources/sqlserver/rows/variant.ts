@@ -5,14 +5,13 @@
 import { singleText, type ValueOptions } from "../../../change/values.ts";
 import { codePageOf } from "../wire/collation.ts";
 import { isDecimal, TYPE } from "../wire/types.ts";
-import { checkDateTime, checkDays, checkLocal, checkMinutes, checkTime, finite, impossible } from "./bounds.ts";
+import { beyondDay, checkDateTime, checkDays, checkLocal, checkMinutes, finite, impossible } from "./bounds.ts";
 import { writeBase64, writeGuid, writeHex } from "./bytes.ts";
 import { decodeWith, singleByteTable, UTF8 } from "./code-pages.ts";
 import { writeAscii, writeDecimal, writeFloat, writeInt, writeInt64, writeMoney } from "./numbers.ts";
 import { writeSingleByte, writeString, writeUtf8, writeUtf16 } from "./text.ts";
 import {
   readDays,
-  readTime,
   timeBytes,
   writeDate,
   writeDateTime,
@@ -126,11 +125,12 @@ function writeBase(
     case TYPE.int:
       return writeInt(to, at, view.getInt32(p, true));
     case TYPE.bigint:
-      return writeInt64(to, at, view.getInt32(p + 4, true), view.getUint32(p, true));
+      return writeInt64(to, at, view, p);
     case TYPE.real:
       return writeAscii(to, at, singleText(finite(column, view.getFloat32(p, true))));
     case TYPE.float:
-      return writeFloat(to, at, finite(column, view.getFloat64(p, true)));
+      finite(column, view.getFloat64(p, true));
+      return writeFloat(to, at, view, p);
     case TYPE.money:
     case TYPE.smallmoney:
       return writeMoney(to, at, view, p, size);
@@ -192,12 +192,15 @@ function writeScaled(
 ): number {
   const more = type === TYPE.time ? 0 : type === TYPE.datetime2 ? 3 : 5;
   if (scale > 7 || size !== timeBytes(scale) + more) throw impossible(column, "a time's scale and length");
-  const units = checkTime(column, readTime(view, p, scale), scale);
-  if (type === TYPE.time) return writeTime(to, at, units, scale);
-  const days = checkDays(column, readDays(view, p + timeBytes(scale)));
-  if (type === TYPE.datetime2) return writeDateTime2(to, at, view, p, scale);
-  checkLocal(column, days, units, scale, view.getInt16(p + timeBytes(scale) + 3, true));
-  return writeDateTimeOffset(to, at, view, p, scale);
+  if (type === TYPE.datetimeoffset) {
+    checkLocal(column, view, p, scale);
+    return writeDateTimeOffset(to, at, view, p, scale);
+  }
+  if (type === TYPE.datetime2) checkDays(column, readDays(view, p + timeBytes(scale)));
+  const write = type === TYPE.time ? writeTime : writeDateTime2;
+  const end = write(to, at, view, p, scale);
+  if (end < 0) throw beyondDay(column);
+  return end;
 }
 
 function writeCodePage(
