@@ -194,6 +194,8 @@ function peakOf(rows: number, changesPerTransaction: number): number {
     process.execPath,
     [
       "--disable-warning=ExperimentalWarning",
+      // As the command line has it (src/cli/main.ts).
+      "--max-semi-space-size=8",
       fileURLToPath(import.meta.url),
       String(rows),
       String(changesPerTransaction),

@@ -58,8 +58,9 @@ export function tapResponse(
   const onData = (chunk: Buffer) => {
     try {
       const end = consumer.push(chunk);
-      if (end < 0) free(chunk);
-      if (end >= 0) release(...packetize(consumer.tokens), chunk.subarray(end));
+      const rest = end < 0 ? null : Buffer.from(chunk.subarray(end));
+      free(chunk);
+      if (rest !== null) release(...packetize(consumer.tokens), rest);
     } catch (error) {
       source.off("data", onData);
       failed(error);
@@ -73,15 +74,14 @@ export function tapResponse(
   };
 }
 
-/** Larger than what Node cuts from a pool that others share. */
-const OWN_MEMORY = 16 * 1024;
-
 /**
  * Gives a chunk's memory back at once. Left to the garbage collector, chunks pile up until a collection of everything, which took a
- * fifth of the time of reading. While a tap is on, nobody else has the chunk.
+ * fifth of the time of reading. While a tap is on, nobody else has the chunk, if it is all of its memory and not a piece that
+ * Node cut from a pool.
  */
 function free(chunk: Buffer): void {
-  if (chunk.length > OWN_MEMORY && chunk.buffer instanceof ArrayBuffer) chunk.buffer.transfer(0);
+  const { buffer } = chunk;
+  if (buffer.byteLength === chunk.length && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
 function internals(connection: Connection): { source: Duplex; messages: Transform } {
