@@ -16,6 +16,8 @@ import {
   transportTypes,
 } from "./types.ts";
 
+const LIST = new Intl.ListFormat("en-GB");
+
 export interface Surroundings {
   /** Path of the configuration file. */
   file: string;
@@ -271,7 +273,7 @@ class Endpoints {
     this.note(
       at,
       known ? `${what} is not built yet` : `${what} cannot be a ${role}`,
-      ready.length === 1 ? `Only ${ready[0]} is built.` : `Built are ${ready.join(" and ")}.`,
+      ready.length === 1 ? `Only ${ready[0]} is built.` : `Built are ${LIST.format(ready)}.`,
     );
     return false;
   }

@@ -23,7 +23,7 @@ export const transportTypes: Readonly<Record<TransportType, TransportEntry>> = {
   eventhubs: { aliases: ["eventhub", "azure_event_hubs", "azure_eventhubs"], roles: everywhere, built: [] },
   kafka: { aliases: [], roles: everywhere, built: [] },
   nats: { aliases: ["jetstream"], roles: everywhere, built: [] },
-  rabbitmq: { aliases: ["amqp"], roles: everywhere, built: [] },
+  rabbitmq: { aliases: ["amqp"], roles: everywhere, built: everywhere },
   sqs: { aliases: ["aws_sqs"], roles: everywhere, built: [] },
 };
 

@@ -74,7 +74,10 @@ export class Delivery {
   async #send(changes: MessageRun, stop: AbortSignal, cut: AbortSignal): Promise<void> {
     if (changes.count === 0) return;
     const { sender, limits, queue } = this.#parts;
-    const packed = this.#parts.messages === "batch" ? changes.batches(limits.maxMessageBytes) : changes.messages();
+    const packed =
+      this.#parts.messages === "batch"
+        ? changes.batches(limits.batchBytes ?? limits.maxMessageBytes)
+        : changes.messages();
     await queue.ride(
       () => {
         const sent = sender.send(packed);

@@ -11,6 +11,8 @@ type Openers = {
 /** Loaded when first named, so that what is not used costs no start-up time. */
 const transports: Openers = {
   embedded: async ({ path }) => (await import("./embedded/transport.ts")).EmbeddedTransport.open({ path }),
+  rabbitmq: async (endpoint, logger) =>
+    new (await import("./rabbitmq/transport.ts")).RabbitMqTransport(endpoint, logger),
   console: async () => new (await import("./console/transport.ts")).ConsoleTransport(process.stdout),
 };
 

@@ -31,6 +31,8 @@ export type Entity = { kind: "queue"; name: string } | { kind: "topic"; name: st
 export interface Limits {
   /** The hard limit of one message, counted by messageSize. */
   maxMessageBytes: number;
+  /** What batch messages are cut to, where the system is the better for smaller ones than it takes. */
+  batchBytes?: number;
   /** What one send may hold; a sender cuts a larger one by itself, in order. */
   maxSendBytes: number;
 }

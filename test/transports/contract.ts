@@ -23,6 +23,8 @@ export interface TransportUnderTest {
   shortLeaseMs?: number;
   /** Where the system is a server: a new one of its own for the test that kills it. */
   server?(): Promise<{ server: TestServer; opener: Opener }>;
+  /** How long the system takes until an entity that it has made outlives its SIGKILL. */
+  entityDurableMs?: number;
 }
 
 const QUEUE: Entity = { kind: "queue", name: "ingest-queue" };
@@ -206,11 +208,14 @@ export function transportContract(subject: TransportUnderTest): void {
       assert.deepEqual(await ids(receiver, 2), ["m-1", "m-2"]);
     });
 
-    test("a message that is sent again with its id is delivered once, and counted", async (t) => {
+    test("a message that is sent again with its id is delivered once, and counted, or comes again with its id", async () => {
       const { transport, sender, receiver } = await start();
-      if (!transport.traits.deduplicates) return t.skip("this transport does not deduplicate");
       await sender.send([message("m-1"), message("m-2")]);
       await sender.send([message("m-2"), message("m-3"), message("m-3")]);
+      if (!transport.traits.deduplicates) {
+        assert.deepEqual(await ids(receiver, 5), ["m-1", "m-2", "m-2", "m-3", "m-3"]);
+        return;
+      }
       assert.deepEqual(await ids(receiver, 3), ["m-1", "m-2", "m-3"]);
       await sender.send([message("m-1"), message("m-4")]);
       assert.deepEqual(await ids(receiver, 1), ["m-4"]);
@@ -353,48 +358,51 @@ export function transportContract(subject: TransportUnderTest): void {
       assert.deepEqual((await transport.deadLetters?.(QUEUE).list(1)) ?? [], []);
     });
 
-    test("a server that is killed and started in the middle of sending loses nothing that it acknowledged", async (t) => {
-      if (subject.server === undefined) return t.skip("this transport has no server of its own");
-      const { server, opener } = await subject.server();
-      cleanups.push(() => server.close());
-      const transport = await subject.open(opener.options);
-      cleanups.push(() => transport.close());
-      await patiently(() => transport.ensure(QUEUE));
-      const sender = await transport.sender(QUEUE);
-      const receiver = await transport.receiver(QUEUE);
-      let acknowledged = 0;
-      let restarted = false;
-      const sending = (async () => {
-        for (let n = 0; n < 400 || !restarted; n += 10) {
-          const batch = Array.from({ length: 10 }, (_, i) => message(`m-${String(n + i).padStart(6, "0")}`));
-          await patiently(() => sender.send(batch));
-          acknowledged = n + 10;
-        }
-      })();
-      while (acknowledged < 200) await new Promise((resolve) => setTimeout(resolve, 5));
-      const seen: string[] = [];
-      const stop = new AbortController();
-      const receiving = patiently(async () => {
-        for await (const delivery of receiver.deliveries(stop.signal)) {
-          await delivery.complete().then(
-            () => seen.push(...delivery.messages.map(({ id }) => id)),
-            // The settlement was lost with the server: they come again.
-            () => {},
-          );
-        }
-      });
-      await server.kill();
-      await new Promise((resolve) => setTimeout(resolve, 500));
-      await server.start();
-      restarted = true;
-      await sending;
-      while (new Set(seen).size < acknowledged) await new Promise((resolve) => setTimeout(resolve, 20));
-      stop.abort();
-      await receiving;
-      const firsts = [...new Set(seen)];
-      assert.deepEqual(firsts, firsts.toSorted());
-      assert.equal(firsts.length, acknowledged);
-    });
+    const startServer = subject.server;
+    const killed = startServer === undefined ? () => {} : test;
+    killed(
+      "a server that is killed and started in the middle of sending loses nothing that it acknowledged",
+      async () => {
+        const { server, opener } = await startServer!();
+        cleanups.push(() => server.close());
+        const transport = await subject.open(opener.options);
+        cleanups.push(() => transport.close());
+        await patiently(() => transport.ensure(QUEUE));
+        await new Promise((resolve) => setTimeout(resolve, subject.entityDurableMs ?? 0));
+        const sender = await transport.sender(QUEUE);
+        const receiver = await transport.receiver(QUEUE);
+        let acknowledged = 0;
+        let restarted = false;
+        const sending = (async () => {
+          for (let n = 0; n < 400 || !restarted; n += 10) {
+            const batch = Array.from({ length: 10 }, (_, i) => message(`m-${String(n + i).padStart(6, "0")}`));
+            await patiently(() => sender.send(batch));
+            acknowledged = n + 10;
+          }
+        })();
+        while (acknowledged < 200) await new Promise((resolve) => setTimeout(resolve, 5));
+        const seen: string[] = [];
+        const stop = new AbortController();
+        const receiving = patiently(async () => {
+          for await (const delivery of receiver.deliveries(stop.signal)) {
+            // A settlement that is lost with the server may have been made or not: then they come again.
+            seen.push(...delivery.messages.map(({ id }) => id));
+            await delivery.complete().catch(() => {});
+          }
+        });
+        await server.kill();
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        await server.start();
+        restarted = true;
+        await sending;
+        while (new Set(seen).size < acknowledged) await new Promise((resolve) => setTimeout(resolve, 20));
+        stop.abort();
+        await receiving;
+        const firsts = [...new Set(seen)];
+        assert.deepEqual(firsts, firsts.toSorted());
+        assert.equal(firsts.length, acknowledged);
+      },
+    );
 
     test("what a closed transport held unsettled comes again to another one", async () => {
       const { open, sender, receiver } = await start();

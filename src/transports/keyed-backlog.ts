@@ -1,0 +1,147 @@
+/**
+ * What a system delivers as one stream of messages with many keys, handed out as deliveries of one key each. For systems that do
+ * not do that themselves (a partition of Kafka, a queue of RabbitMQ): one slow key does not hold up the others, as far as the
+ * memory for what was received goes.
+ *
+ *     waiting    received, behind all earlier messages of its key
+ *     handed out in a delivery; its key is busy, and yields no other delivery until it is free again
+ *     gone       settled: the key's next messages may follow
+ *     given back the same messages stand first in their key again
+ */
+import type { Message } from "../change/message.ts";
+import { messageSize } from "../change/message.ts";
+
+/** A message, and what its system knows it by. */
+export interface Received<T> {
+  readonly message: Message;
+  readonly handle: T;
+}
+
+export interface KeyBatch<T> {
+  readonly key: string;
+  readonly received: readonly Received<T>[];
+}
+
+/** One delivery holds at most this much (one message where it alone is larger). */
+const MOST_MESSAGES = 1_000;
+const MOST_BYTES = 1024 * 1024;
+
+interface Lane<T> {
+  waiting: Received<T>[];
+  busy: boolean;
+}
+
+export class KeyedBacklog<T> {
+  readonly #lanes = new Map<string, Lane<T>>();
+  /** Keys with something waiting that are not busy, in the order in which they became so. */
+  readonly #ready = new Set<string>();
+  #wake = Promise.withResolvers<void>();
+  #failure: unknown;
+  #bytes = 0;
+  #count = 0;
+  #out = 0;
+
+  /** Of what waits and what is handed out. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Deliveries that are not settled. */
+  get out(): number {
+    return this.#out;
+  }
+
+  put(received: Received<T>): void {
+    const { key } = received.message;
+    let lane = this.#lanes.get(key);
+    if (lane === undefined) {
+      lane = { waiting: [], busy: false };
+      this.#lanes.set(key, lane);
+    }
+    lane.waiting.push(received);
+    this.#bytes += messageSize(received.message);
+    this.#count++;
+    if (lane.busy) return;
+    this.#ready.add(key);
+    this.#ring();
+  }
+
+  /** The next delivery; null once the signal aborts. Rejects, from now on and for everybody, with what `fail` was told. */
+  async next(signal: AbortSignal): Promise<KeyBatch<T> | null> {
+    const ring = () => this.#ring();
+    signal.addEventListener("abort", ring);
+    try {
+      for (;;) {
+        if (this.#failure !== undefined) throw this.#failure;
+        if (signal.aborted) return null;
+        const batch = this.#take();
+        if (batch !== null) return batch;
+        await this.#wake.promise;
+      }
+    } finally {
+      signal.removeEventListener("abort", ring);
+    }
+  }
+
+  /** The delivery was settled: its key is free. */
+  done(batch: KeyBatch<T>): void {
+    for (const { message } of batch.received) this.#bytes -= messageSize(message);
+    this.#count -= batch.received.length;
+    this.#free(batch.key, []);
+  }
+
+  /** Those of the delivery that are not settled stand first in their key again. */
+  giveBack(batch: KeyBatch<T>, left: readonly Received<T>[] = batch.received): void {
+    const kept = new Set(left);
+    for (const received of batch.received) {
+      if (kept.has(received)) continue;
+      this.#bytes -= messageSize(received.message);
+      this.#count--;
+    }
+    this.#free(batch.key, left);
+  }
+
+  /** Everybody who waits now or later hears of it. The first counts. */
+  fail(error: unknown): void {
+    this.#failure ??= error;
+    this.#ring();
+  }
+
+  #take(): KeyBatch<T> | null {
+    const { value: key } = this.#ready.values().next();
+    if (key === undefined) return null;
+    this.#ready.delete(key);
+    const lane = this.#lanes.get(key)!;
+    let bytes = 0;
+    let count = 0;
+    while (count < lane.waiting.length && count < MOST_MESSAGES) {
+      bytes += messageSize(lane.waiting[count]!.message);
+      if (count > 0 && bytes > MOST_BYTES) break;
+      count++;
+    }
+    lane.busy = true;
+    this.#out++;
+    return { key, received: lane.waiting.splice(0, count) };
+  }
+
+  #free(key: string, left: readonly Received<T>[]): void {
+    const lane = this.#lanes.get(key)!;
+    this.#out--;
+    lane.busy = false;
+    lane.waiting.unshift(...left);
+    if (lane.waiting.length === 0) this.#lanes.delete(key);
+    else {
+      this.#ready.add(key);
+      this.#ring();
+    }
+  }
+
+  #ring(): void {
+    this.#wake.resolve();
+    this.#wake = Promise.withResolvers();
+  }
+}

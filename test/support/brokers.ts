@@ -1,0 +1,14 @@
+/** Servers that tests, benchmarks and `npm run demo -- --queue <type>` start for themselves, by the type of their transport. */
+import type { BrokerType } from "../../src/transports/settings.ts";
+import { missingRabbitMq, startRabbitMq } from "./rabbitmq.ts";
+import type { TestServer } from "./server.ts";
+
+export interface StartableBroker {
+  /** What is missing and how to get it, or null. */
+  missing(): string | null;
+  start(): Promise<TestServer>;
+}
+
+export const brokers: Readonly<Partial<Record<BrokerType, StartableBroker>>> = {
+  rabbitmq: { missing: missingRabbitMq, start: startRabbitMq },
+};
