@@ -195,7 +195,7 @@ function peakOf(rows: number, changesPerTransaction: number): number {
     [
       "--disable-warning=ExperimentalWarning",
       // As the command line has it (src/cli/main.ts).
-      "--max-semi-space-size=8",
+      "--max-semi-space-size=4",
       fileURLToPath(import.meta.url),
       String(rows),
       String(changesPerTransaction),

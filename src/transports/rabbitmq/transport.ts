@@ -6,14 +6,15 @@
  * - Repeats are not dropped by the broker: messages keep their ids.
  * - The broker gives no message up: quorum queues are made without a delivery limit, which RabbitMQ 4 would set to 20.
  */
-import type { Channel } from "amqplib";
+import type { Channel, ConsumeMessage } from "amqplib";
 import type { Logger } from "../../telemetry/logger.ts";
+import { BacklogReceiving } from "../backlog-receiving.ts";
 import type { BrokerEndpoint } from "../settings.ts";
 import type { DeadLetters, Entity, Limits, Receiver, Sender, Traits, Transport } from "../transport.ts";
 import { bury, deadLettersOf } from "./dead-letters.ts";
 import { Link } from "./link.ts";
 import { describe, exchangeOf, queueOf } from "./names.ts";
-import { QueueReceiving } from "./receiver.ts";
+import { RabbitMqSession } from "./receiver.ts";
 import { RabbitMqSender } from "./sender.ts";
 
 /** What a batch message is cut to: a router holds `prefetch` of them. */
@@ -27,7 +28,7 @@ export class RabbitMqTransport implements Transport {
   /** Its own: a broker that holds back publishers for want of memory must go on delivering. */
   readonly #receiving: Link;
   readonly #prefetch: number;
-  readonly #queues = new Map<string, QueueReceiving>();
+  readonly #queues = new Map<string, BacklogReceiving<ConsumeMessage>>();
   readonly #logger: Logger;
 
   constructor({ connectionString, settings }: BrokerEndpoint<"rabbitmq">, logger: Logger) {
@@ -78,9 +79,15 @@ export class RabbitMqTransport implements Transport {
     const name = queueOf(entity);
     let queue = this.#queues.get(name);
     if (queue === undefined) {
-      queue = new QueueReceiving(this.#receiving, entity, this.#prefetch, (message, reason) =>
-        bury(this.#sending, entity, message, reason),
-      );
+      queue = new BacklogReceiving<ConsumeMessage>({
+        what: describe(entity),
+        open: async (backlog) => {
+          const session = new RabbitMqSession(this.#receiving, entity, backlog);
+          await session.open(this.#prefetch);
+          return session;
+        },
+        bury: (message, reason) => bury(this.#sending, entity, message, reason),
+      });
       this.#queues.set(name, queue);
       this.#logger.debug({ queue: name, prefetch: this.#prefetch }, "received by one process at a time");
     }

@@ -1,0 +1,158 @@
+/**
+ * Receivers of an entity for transports whose system hands out one stream of many keys: all receivers of this process share one
+ * session, which puts what comes into its backlog.
+ *
+ *     closed    nobody receives
+ *       → open      somebody asks for a delivery
+ *     open      messages come into the backlog, and go out as deliveries
+ *       → closed    nobody asks any more and no delivery is out: the system may give the stream to another process
+ *       → lost      the session says so: deliveries that are out cannot be settled; their messages come again, to somebody
+ *     lost
+ *       → open      somebody asks again
+ */
+import type { Message } from "../change/message.ts";
+import { TransportError } from "../errors.ts";
+import { type KeyBatch, KeyedBacklog, type Received } from "./keyed-backlog.ts";
+import type { Delivery, Receiver } from "./transport.ts";
+
+/** From when the stream is this process's until it is given up or lost. */
+export interface Session<T> {
+  readonly backlog: KeyedBacklog<T>;
+  /** Resolves when the system knows for good that they are done with; rejects when they may come again. */
+  settle(received: readonly Received<T>[]): Promise<void>;
+  /** Whether its backlog has failed: it is of no use any more. */
+  readonly lost: boolean;
+  /** Ends it: the system takes back what was not settled. Never rejects. */
+  close(): Promise<void>;
+}
+
+export interface SharedStream<T> {
+  /** The entity, as in "from <what>". */
+  what: string;
+  /** Puts into the backlog until it is closed. A loss is told by `backlog.fail`. */
+  open(backlog: KeyedBacklog<T>): Promise<Session<T>>;
+  /** Puts a message into the dead letters, durably. */
+  bury(message: Message, reason: string): Promise<void>;
+}
+
+export class BacklogReceiving<T> {
+  readonly #stream: SharedStream<T>;
+  readonly #receivers = new Set<AbortController>();
+  #opening: Promise<Session<T>> | null = null;
+  #askers = 0;
+
+  constructor(stream: SharedStream<T>) {
+    this.#stream = stream;
+  }
+
+  receiver(): Receiver {
+    const closing = new AbortController();
+    this.#receivers.add(closing);
+    return {
+      deliveries: (signal) => this.#deliveries(AbortSignal.any([signal, closing.signal])),
+      close: async () => {
+        closing.abort();
+        this.#receivers.delete(closing);
+      },
+    };
+  }
+
+  /** With all its receivers: what is out comes again. */
+  async close(): Promise<void> {
+    for (const receiver of this.#receivers) receiver.abort();
+    const session = await this.#opening?.catch(() => null);
+    this.#opening = null;
+    await session?.close();
+  }
+
+  async *#deliveries(signal: AbortSignal): AsyncGenerator<Delivery> {
+    if (signal.aborted) return;
+    this.#askers++;
+    try {
+      const session = await this.#open();
+      const { backlog } = session;
+      for (let batch = await backlog.next(signal); batch !== null; batch = await backlog.next(signal))
+        yield new BacklogDelivery(session, batch, this.#stream, () => this.#rest());
+    } finally {
+      this.#askers--;
+      await this.#rest();
+    }
+  }
+
+  /** Gives the stream up once nobody needs it: then another process may have it. */
+  async #rest(): Promise<void> {
+    const session = await this.#opening?.catch(() => null);
+    if (!session || this.#askers > 0 || session.backlog.out > 0) return;
+    this.#opening = null;
+    await session.close();
+  }
+
+  async #open(): Promise<Session<T>> {
+    if ((await this.#opening?.catch(() => null))?.lost) this.#opening = null;
+    this.#opening ??= this.#stream.open(new KeyedBacklog<T>()).catch((error: unknown) => {
+      this.#opening = null;
+      throw error;
+    });
+    return await this.#opening;
+  }
+}
+
+class BacklogDelivery<T> implements Delivery {
+  readonly key: string;
+  readonly messages: readonly Message[];
+  readonly #session: Session<T>;
+  readonly #batch: KeyBatch<T>;
+  readonly #stream: SharedStream<T>;
+  readonly #onSettled: () => Promise<void>;
+  #left: Received<T>[];
+
+  constructor(session: Session<T>, batch: KeyBatch<T>, stream: SharedStream<T>, onSettled: () => Promise<void>) {
+    this.#session = session;
+    this.#batch = batch;
+    this.#stream = stream;
+    this.#onSettled = onSettled;
+    this.#left = [...batch.received];
+    this.key = batch.key;
+    this.messages = batch.received.map(({ message }) => message);
+  }
+
+  async complete(): Promise<void> {
+    await this.#settle("completing", this.#left);
+    this.#left = [];
+    this.#session.backlog.done(this.#batch);
+    await this.#onSettled();
+  }
+
+  /** The system need not hear of it: the messages are still this process's, and go out again from here, or with its end. */
+  async abandon(): Promise<void> {
+    this.#session.backlog.giveBack(this.#batch, this.#left);
+    this.#left = [];
+    await this.#onSettled();
+  }
+
+  async deadLetter(message: Message, reason: string): Promise<void> {
+    const at = this.#left.find((received) => received.message === message);
+    if (at === undefined)
+      throw this.#lost("dead-lettering", new Error("the message is not one of it, or was settled before"));
+    await this.#stream.bury(message, reason);
+    await this.#settle("dead-lettering a message of", [at]);
+    this.#left = this.#left.filter((received) => received !== at);
+  }
+
+  async #settle(doing: string, received: readonly Received<T>[]): Promise<void> {
+    try {
+      await this.#session.settle(received);
+    } catch (error) {
+      throw this.#lost(doing, error);
+    }
+  }
+
+  #lost(doing: string, cause: unknown): TransportError {
+    const what = `a delivery of ${this.messages.length} messages of key "${this.key}" from ${this.#stream.what}`;
+    return new TransportError(
+      "rejected",
+      `While ${doing} ${what}: ${(cause as Error).message}; what was not settled comes again.`,
+      { cause },
+    );
+  }
+}
