@@ -22,7 +22,7 @@ export const transportTypes: Readonly<Record<TransportType, TransportEntry>> = {
   servicebus: { aliases: ["azure_service_bus", "azure_servicebus"], roles: everywhere, built: [] },
   eventhubs: { aliases: ["eventhub", "azure_event_hubs", "azure_eventhubs"], roles: everywhere, built: [] },
   kafka: { aliases: [], roles: everywhere, built: [] },
-  nats: { aliases: ["jetstream"], roles: everywhere, built: [] },
+  nats: { aliases: ["jetstream"], roles: everywhere, built: everywhere },
   rabbitmq: { aliases: ["amqp"], roles: everywhere, built: everywhere },
   sqs: { aliases: ["aws_sqs"], roles: everywhere, built: [] },
 };
@@ -32,7 +32,7 @@ export const lockTypes: Readonly<Record<LockType, { aliases: readonly string[]; 
   none: { aliases: [], built: true },
   azure_blob: { aliases: ["azureblob", "blob"], built: false },
   sqlserver: { aliases: ["mssql"], built: false },
-  nats: { aliases: ["jetstream"], built: false },
+  nats: { aliases: ["jetstream"], built: true },
 };
 
 export type Built = (role: TransportRole | "locks", type: TransportType | LockType) => boolean;

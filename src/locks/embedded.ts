@@ -1,21 +1,13 @@
 /**
- * Locks in one SQLite file, for several processes of one machine.
- *
- * A lock is `owned` from acquire until it is `released` or `lost`; from both there is no way back.
- * - owned → owned: renewed at a third of its lease, together with all others of this store.
- * - owned → lost: at five sixths of its lease without a renewal, by the monotonic or the wall clock, whichever is ahead (the former
- *   stands still while a machine is suspended, the latter may step back); or when the file says that another has it.
- * - owned → released: free at once for the next owner. Its token stays in the file, so that the next one is larger.
- *
- * A process that was stopped (SIGSTOP) and goes on finds its locks lost when the event loop first turns, and before that
- * whenever `lost` is read: reading it looks at both clocks. Another owner begins no earlier than a sixth of a lease after
- * that. A killed owner's locks are free at once where the system can tell that it has ended (Linux), else after the lease.
+ * Locks in one SQLite file, for several processes of one machine. A freed lock's token stays in the file, so that the next one is
+ * larger. A killed owner's locks are free at once where the system can tell that it has ended (Linux), else after the lease.
  */
 import { randomInt } from "node:crypto";
 import type { SQLOutputValue } from "node:sqlite";
 import { hasEnded, type ProcessIdentity, thisProcess } from "../process-identity.ts";
 import { type FileSchema, SqliteFile } from "../sqlite/file.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { type LeasedLock, LeaseKeeper, type Moment, now, type Renewal } from "./leased.ts";
 import type { FencingToken, Lock, LockOwner, LockStore } from "./lock.ts";
 
 export interface EmbeddedLockOptions {
@@ -43,20 +35,20 @@ type Row = Record<string, SQLOutputValue>;
 export class EmbeddedLockStore implements LockStore {
   readonly type = "embedded";
   #file: SqliteFile;
-  #logger: Logger;
   #leaseMs: number;
   #self: ProcessIdentity = thisProcess();
-  #locks = new Set<EmbeddedLock>();
-  #renewal: NodeJS.Timeout;
-  #watch: NodeJS.Timeout;
-  #failing = false;
+  /** Each by the number of its ownership. */
+  #locks: LeaseKeeper<number>;
 
   private constructor(file: SqliteFile, logger: Logger, leaseMs: number) {
     this.#file = file;
-    this.#logger = logger;
     this.#leaseMs = leaseMs;
-    this.#renewal = setInterval(() => void this.#renew(), leaseMs / 3);
-    this.#watch = setInterval(() => this.#check(), leaseMs / 15);
+    this.#locks = new LeaseKeeper({
+      leaseMs,
+      logger,
+      renewAll: (locks) => this.#file.write(() => this.#renew(locks)),
+      free: (lock) => this.#free(lock),
+    });
   }
 
   static async open(options: EmbeddedLockOptions): Promise<EmbeddedLockStore> {
@@ -70,12 +62,7 @@ export class EmbeddedLockStore implements LockStore {
     const lease = randomInt(1, 2 ** 48 - 1);
     const taken = await this.#file.write(() => this.#take(name, lease), { durable: true });
     if (taken === null) return null;
-    const lock = new EmbeddedLock(name, taken.token, lease, this.#leaseMs, () => this.#release(lock));
-    lock.renewed(taken.at);
-    this.#locks.add(lock);
-    if (!signal.aborted) return lock;
-    await lock.release();
-    return null;
+    return await this.#locks.keep(name, taken.token, lease, taken.at, signal);
   }
 
   async owner(name: string): Promise<LockOwner | null> {
@@ -95,9 +82,7 @@ export class EmbeddedLockStore implements LockStore {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#renewal);
-    clearInterval(this.#watch);
-    await Promise.allSettled([...this.#locks].map((lock) => lock.release()));
+    await this.#locks.close();
     await this.#file.close();
   }
 
@@ -117,44 +102,23 @@ export class EmbeddedLockStore implements LockStore {
     return { token, at };
   }
 
-  async #release(lock: EmbeddedLock): Promise<void> {
-    if (!this.#locks.delete(lock)) return;
+  async #free(lock: LeasedLock<number>): Promise<void> {
     const free = "UPDATE lock SET lease = NULL, until = 0 WHERE name = ? AND lease = ?";
-    await this.#file.write(() => void this.#file.statement(free).run(lock.name, lock.lease));
+    await this.#file.write(() => void this.#file.statement(free).run(lock.name, lock.handle));
   }
 
-  /** Loss is told before anything is renewed: what was lost by the clock stays lost, even if nobody has taken it. */
-  #check(): void {
-    for (const lock of this.#locks) lock.checkClocks();
-  }
-
-  async #renew(): Promise<void> {
-    this.#check();
-    const living = [...this.#locks].filter((lock) => !lock.over);
-    if (living.length === 0) return;
-    try {
-      const renewed = await this.#file.write(() => this.#renewAll(living));
-      for (const [lock, at] of renewed) lock.renewed(at);
-      for (const lock of living) {
-        if (!renewed.has(lock) && this.#locks.has(lock)) lock.lose("another owner has it");
-      }
-      this.#failing = false;
-    } catch (error) {
-      if (!this.#failing) this.#logger.warn({ error }, "cannot renew the locks; trying again until their leases end");
-      this.#failing = true;
-    }
-  }
-
-  /** Those that are still ours; a lock that was released or lost while this waited for the file is not touched. */
-  #renewAll(living: readonly EmbeddedLock[]): Map<EmbeddedLock, Moment> {
+  /** A lock that was released or lost while this waited for the file is not touched. */
+  #renew(living: readonly LeasedLock<number>[]): Renewal<number> {
     const renew = this.#file.statement("UPDATE lock SET until = ? WHERE name = ? AND lease = ?");
-    const renewed = new Map<EmbeddedLock, Moment>();
+    const renewed = new Map<LeasedLock<number>, Moment>();
+    const lost: LeasedLock<number>[] = [];
     for (const lock of living) {
       const at = now();
       if (!this.#locks.has(lock) || lock.lost.aborted) continue;
-      if (renew.run(at.wall + this.#leaseMs, lock.name, lock.lease).changes > 0) renewed.set(lock, at);
+      if (renew.run(at.wall + this.#leaseMs, lock.name, lock.handle).changes > 0) renewed.set(lock, at);
+      else lost.push(lock);
     }
-    return renewed;
+    return { renewed, lost };
   }
 
   #row(name: string): Row | undefined {
@@ -171,57 +135,5 @@ export class EmbeddedLockStore implements LockStore {
       token: Number(row["token"]),
       expires: new Date(Number(row["until"])),
     };
-  }
-}
-
-/** The same instant on both clocks, in ms. */
-interface Moment {
-  wall: number;
-  monotonic: number;
-}
-
-function now(): Moment {
-  return { wall: Date.now(), monotonic: performance.now() };
-}
-
-class EmbeddedLock implements Lock {
-  readonly name: string;
-  readonly token: FencingToken;
-  readonly lease: number;
-  readonly release: () => Promise<void>;
-  #vouchedMs: number;
-  #renewed: Moment = now();
-  #losing = new AbortController();
-
-  constructor(name: string, token: FencingToken, lease: number, leaseMs: number, release: () => Promise<void>) {
-    this.name = name;
-    this.token = token;
-    this.lease = lease;
-    this.release = release;
-    this.#vouchedMs = (leaseMs * 5) / 6;
-  }
-
-  get lost(): AbortSignal {
-    this.checkClocks();
-    return this.#losing.signal;
-  }
-
-  get over(): boolean {
-    return this.#losing.signal.aborted;
-  }
-
-  renewed(at: Moment): void {
-    this.#renewed = at;
-    this.checkClocks();
-  }
-
-  checkClocks(): void {
-    const { wall, monotonic } = now();
-    const passed = Math.max(wall - this.#renewed.wall, monotonic - this.#renewed.monotonic);
-    if (passed >= this.#vouchedMs) this.lose("its lease could not be renewed in time");
-  }
-
-  lose(why: string): void {
-    if (!this.over) this.#losing.abort(new Error(`The lock on ${this.name} is lost: ${why}.`));
   }
 }

@@ -36,6 +36,7 @@ export class KeyedBacklog<T> {
   /** Keys with something waiting that are not busy, in the order in which they became so. */
   readonly #ready = new Set<string>();
   #wake = Promise.withResolvers<void>();
+  #ringing = false;
   #failure: unknown;
   #bytes = 0;
   #count = 0;
@@ -67,7 +68,7 @@ export class KeyedBacklog<T> {
     this.#count++;
     if (lane.busy) return;
     this.#ready.add(key);
-    this.#ring();
+    this.#ringSoon();
   }
 
   /** The next delivery; null once the signal aborts. Rejects, from now on and for everybody, with what `fail` was told. */
@@ -138,6 +139,16 @@ export class KeyedBacklog<T> {
       this.#ready.add(key);
       this.#ring();
     }
+  }
+
+  /** Once what has come together is here: it goes out together. */
+  #ringSoon(): void {
+    if (this.#ringing) return;
+    this.#ringing = true;
+    setImmediate(() => {
+      this.#ringing = false;
+      this.#ring();
+    });
   }
 
   #ring(): void {

@@ -1,5 +1,6 @@
 /** Servers that tests, benchmarks and `npm run demo -- --queue <type>` start for themselves, by the type of their transport. */
 import type { BrokerType } from "../../src/transports/settings.ts";
+import { missingNats, startNats } from "./nats.ts";
 import { missingRabbitMq, startRabbitMq } from "./rabbitmq.ts";
 import type { TestServer } from "./server.ts";
 
@@ -10,5 +11,6 @@ export interface StartableBroker {
 }
 
 export const brokers: Readonly<Partial<Record<BrokerType, StartableBroker>>> = {
+  nats: { missing: missingNats, start: startNats },
   rabbitmq: { missing: missingRabbitMq, start: startRabbitMq },
 };

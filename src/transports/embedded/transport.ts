@@ -11,11 +11,13 @@
  *   where the system can tell (Linux), else when the lease ends. A stopped process loses its keys when the lease ends;
  *   settling then rejects and changes nothing.
  */
+
 import type { Message } from "../../change/message.ts";
 import { messageSize } from "../../change/message.ts";
 import { TransportError } from "../../errors.ts";
 import { thisProcess } from "../../process-identity.ts";
 import { SqliteFile } from "../../sqlite/file.ts";
+import { describe } from "../entities.ts";
 import type { DeadLetters, Entity, EntityCounts, Limits, Receiver, Sender, Traits, Transport } from "../transport.ts";
 import { EmbeddedReceiver, Leases } from "./receiver.ts";
 import { queueSchema } from "./schema.ts";
@@ -160,12 +162,6 @@ export class EmbeddedTransport implements Transport {
       advice: "It is made when an ingester or a router that names it starts; look at the name and the path.",
     });
   }
-}
-
-export function describe(entity: Entity): string {
-  return entity.kind === "queue"
-    ? `queue "${entity.name}"`
-    : `topic "${entity.name}" (subscription "${entity.subscription}")`;
 }
 
 function* cut(messages: readonly Message[]): Iterable<readonly Message[]> {

@@ -5,10 +5,11 @@
 import { randomUUID } from "node:crypto";
 import type { ConfirmChannel, GetMessage } from "amqplib";
 import type { Message } from "../../change/message.ts";
+import { describe } from "../entities.ts";
 import type { DeadLetter, DeadLetters, Entity } from "../transport.ts";
 import type { Link } from "./link.ts";
 import { letterOf, messageOf, publishOptions } from "./message.ts";
-import { deadLetterQueueOf, describe, queueOf } from "./names.ts";
+import { deadLetterQueueOf, queueOf } from "./names.ts";
 
 const QUEUE = { durable: true, arguments: { "x-queue-type": "quorum" } };
 

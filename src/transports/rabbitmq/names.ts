@@ -18,12 +18,6 @@ export function deadLetterQueueOf(entity: Entity): string {
   return `${queueOf(entity)}.dead-letters`;
 }
 
-export function describe(entity: Entity): string {
-  return entity.kind === "queue"
-    ? `queue "${entity.name}"`
-    : `topic "${entity.name}" (subscription "${entity.subscription}")`;
-}
-
 /** `amq.` is the broker's own. Names that are too long keep their beginning, and a digest of all of it that tells them apart. */
 function fitting(name: string): string {
   const own = name.startsWith("amq.") ? `_${name}` : name;

@@ -9,11 +9,12 @@
 import type { Channel, ConsumeMessage } from "amqplib";
 import { TransportError } from "../../errors.ts";
 import type { Session } from "../backlog-receiving.ts";
+import { describe } from "../entities.ts";
 import type { KeyedBacklog, Received } from "../keyed-backlog.ts";
 import type { Entity } from "../transport.ts";
 import { closeQuietly, type Link } from "./link.ts";
 import { messageOf } from "./message.ts";
-import { describe, queueOf } from "./names.ts";
+import { queueOf } from "./names.ts";
 
 export class RabbitMqSession implements Session<ConsumeMessage> {
   readonly backlog: KeyedBacklog<ConsumeMessage>;

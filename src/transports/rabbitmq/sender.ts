@@ -7,10 +7,11 @@
 import type { ConfirmChannel } from "amqplib";
 import { type Message, messageSize } from "../../change/message.ts";
 import { TransportError } from "../../errors.ts";
+import { describe } from "../entities.ts";
 import type { Entity, Sender } from "../transport.ts";
 import { ANSWER_WITHIN_MS, closeQuietly, type Link } from "./link.ts";
 import { publishOptions } from "./message.ts";
-import { describe, exchangeOf, queueOf } from "./names.ts";
+import { exchangeOf, queueOf } from "./names.ts";
 
 interface Opened {
   channel: ConfirmChannel;

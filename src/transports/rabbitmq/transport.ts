@@ -9,11 +9,12 @@
 import type { Channel, ConsumeMessage } from "amqplib";
 import type { Logger } from "../../telemetry/logger.ts";
 import { BacklogReceiving } from "../backlog-receiving.ts";
+import { describe } from "../entities.ts";
 import type { BrokerEndpoint } from "../settings.ts";
 import type { DeadLetters, Entity, Limits, Receiver, Sender, Traits, Transport } from "../transport.ts";
 import { bury, deadLettersOf } from "./dead-letters.ts";
 import { Link } from "./link.ts";
-import { describe, exchangeOf, queueOf } from "./names.ts";
+import { exchangeOf, queueOf } from "./names.ts";
 import { RabbitMqSession } from "./receiver.ts";
 import { RabbitMqSender } from "./sender.ts";
 
