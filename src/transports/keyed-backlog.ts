@@ -20,6 +20,8 @@ export interface Received<T> {
 export interface KeyBatch<T> {
   readonly key: string;
   readonly received: readonly Received<T>[];
+  /** How often the backlog had been cleared. */
+  readonly era: number;
 }
 
 /** One delivery holds at most this much (one message where it alone is larger). */
@@ -41,6 +43,8 @@ export class KeyedBacklog<T> {
   #bytes = 0;
   #count = 0;
   #out = 0;
+  #era = 0;
+  #held = false;
 
   /** Of what waits and what is handed out. */
   get bytes(): number {
@@ -88,8 +92,29 @@ export class KeyedBacklog<T> {
     }
   }
 
+  /** Nothing goes out until it is released; what is out may be settled. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  release(): void {
+    this.#held = false;
+    this.#ring();
+  }
+
+  /** Forgets everything: deliveries that are out come from somebody else again. */
+  clear(): void {
+    this.#lanes.clear();
+    this.#ready.clear();
+    this.#bytes = 0;
+    this.#count = 0;
+    this.#out = 0;
+    this.#era++;
+  }
+
   /** The delivery was settled: its key is free. */
   done(batch: KeyBatch<T>): void {
+    if (batch.era !== this.#era) return;
     for (const { message } of batch.received) this.#bytes -= messageSize(message);
     this.#count -= batch.received.length;
     this.#free(batch.key, []);
@@ -97,6 +122,7 @@ export class KeyedBacklog<T> {
 
   /** Those of the delivery that are not settled stand first in their key again. */
   giveBack(batch: KeyBatch<T>, left: readonly Received<T>[] = batch.received): void {
+    if (batch.era !== this.#era) return;
     const kept = new Set(left);
     for (const received of batch.received) {
       if (kept.has(received)) continue;
@@ -114,7 +140,7 @@ export class KeyedBacklog<T> {
 
   #take(): KeyBatch<T> | null {
     const { value: key } = this.#ready.values().next();
-    if (key === undefined) return null;
+    if (key === undefined || this.#held) return null;
     this.#ready.delete(key);
     const lane = this.#lanes.get(key)!;
     let bytes = 0;
@@ -126,7 +152,7 @@ export class KeyedBacklog<T> {
     }
     lane.busy = true;
     this.#out++;
-    return { key, received: lane.waiting.splice(0, count) };
+    return { key, received: lane.waiting.splice(0, count), era: this.#era };
   }
 
   #free(key: string, left: readonly Received<T>[]): void {

@@ -13,6 +13,7 @@ const transports: Openers = {
   embedded: async ({ path }) => (await import("./embedded/transport.ts")).EmbeddedTransport.open({ path }),
   rabbitmq: async (endpoint, logger) =>
     new (await import("./rabbitmq/transport.ts")).RabbitMqTransport(endpoint, logger),
+  kafka: async (endpoint, logger) => new (await import("./kafka/transport.ts")).KafkaTransport(endpoint, logger),
   nats: async (endpoint, logger) => (await import("./nats/transport.ts")).NatsTransport.open(endpoint, logger),
   console: async () => new (await import("./console/transport.ts")).ConsoleTransport(process.stdout),
 };

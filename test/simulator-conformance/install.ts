@@ -1,5 +1,5 @@
-/** Fetches what the foreign clients need, from the Go module proxy, Maven Central and PyPI: `npm run conformance:install`. */
-import { debezium, firstOnPath, go, gorm, isOnPath, java, python } from "./tools.ts";
+/** Fetches what the foreign clients need, and the brokers that no package manager has, from the Go module proxy, Maven Central and PyPI: `npm run conformance:install`. */
+import { brokers, debezium, firstOnPath, go, gorm, isOnPath, java, python } from "./tools.ts";
 
 const JAVA = "a JDK and Maven (Debian: default-jdk-headless, maven)";
 
@@ -8,6 +8,7 @@ const steps: [name: string, tool: boolean, how: string, fetch: () => void][] = [
   ["GORM", isOnPath("go"), "Go (https://go.dev/dl)", gorm.install],
   ["mssql-jdbc", isOnPath("mvn") && isOnPath("javac"), JAVA, java.install],
   ["Debezium", isOnPath("mvn") && isOnPath("javac"), JAVA, debezium.install],
+  ["Kafka", isOnPath("mvn") && isOnPath("java"), JAVA, brokers.kafka.install],
   [
     "python-tds",
     firstOnPath("python3", "python") !== undefined,

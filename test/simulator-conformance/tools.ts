@@ -114,6 +114,11 @@ export const debezium = {
   build: () => compileJava(join(clients, "debezium", "Debezium.java"), debezium.libraries, debezium.classes),
 };
 
+/** The brokers that the tests start, by Maven: their jars in a folder each. */
+export const brokers = {
+  kafka: { install: () => fetchJars(join(root, "test", "support", "kafka", "pom.xml"), join(cache, "kafka", "lib")) },
+};
+
 const venv = join(cache, "python");
 const venvPython = process.platform === "win32" ? join(venv, "Scripts", "python.exe") : join(venv, "bin", "python");
 

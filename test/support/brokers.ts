@@ -1,5 +1,6 @@
 /** Servers that tests, benchmarks and `npm run demo -- --queue <type>` start for themselves, by the type of their transport. */
 import type { BrokerType } from "../../src/transports/settings.ts";
+import { missingKafka, startKafka } from "./kafka.ts";
 import { missingNats, startNats } from "./nats.ts";
 import { missingRabbitMq, startRabbitMq } from "./rabbitmq.ts";
 import type { TestServer } from "./server.ts";
@@ -11,6 +12,7 @@ export interface StartableBroker {
 }
 
 export const brokers: Readonly<Partial<Record<BrokerType, StartableBroker>>> = {
+  kafka: { missing: missingKafka, start: startKafka },
   nats: { missing: missingNats, start: startNats },
   rabbitmq: { missing: missingRabbitMq, start: startRabbitMq },
 };

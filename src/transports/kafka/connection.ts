@@ -1,0 +1,163 @@
+/** How Kafka is reached, and what its errors mean. */
+import { readFileSync } from "node:fs";
+import { type BaseOptions, findErrorBy, type SASLOptions } from "@platformatic/kafka";
+import { TransportError } from "../../errors.ts";
+import type { KafkaSettings } from "./settings.ts";
+
+/** What all clients of a transport are made with. */
+export interface KafkaConnection {
+  options: BaseOptions;
+  /** Brokers, for errors. */
+  where: string;
+}
+
+/** A question that has no answer by then has failed. */
+const ANSWER_WITHIN_MS = 10_000;
+const CONNECT_WITHIN_MS = 10_000;
+
+/**
+ * `kafka://user:password@host:9092,host2:9092`, `kafkas://` for TLS, or the connection string of an Event Hubs namespace, whose Kafka
+ * endpoint it then means (https://learn.microsoft.com/azure/event-hubs/azure-event-hubs-kafka-overview).
+ */
+export function kafkaConnection(connectionString: string, settings: KafkaSettings): KafkaConnection {
+  const { brokers, secure, user, password } = parse(connectionString);
+  const tls = {
+    ...(settings.ca_file && { ca: file("ca_file", settings.ca_file) }),
+    ...(settings.cert_file && { cert: file("cert_file", settings.cert_file) }),
+    ...(settings.key_file && { key: file("key_file", settings.key_file) }),
+  };
+  return {
+    where: brokers.join(", "),
+    options: {
+      clientId: "dstream",
+      bootstrapBrokers: brokers,
+      ...((secure || Object.keys(tls).length > 0) && { tls, tlsServerName: true }),
+      ...(user !== undefined && { sasl: signIn(user, password ?? "", settings) }),
+      timeout: ANSWER_WITHIN_MS,
+      connectTimeout: CONNECT_WITHIN_MS,
+      // Who calls tries again, and is told meanwhile.
+      retries: 2,
+      retryDelay: 250,
+    } as BaseOptions,
+  };
+}
+
+/** `doing`: as in "While <doing>". */
+export function kafkaError(doing: string, where: string, error: unknown): TransportError {
+  if (error instanceof TransportError) return error;
+  const said = `While ${doing} at Kafka ${where}: ${deepest(error)}`;
+  const advice = isMissingTopic(error) ? ADVICE["UNKNOWN_TOPIC_OR_PARTITION"] : adviceOf(error);
+  if (advice !== undefined) return new TransportError("rejected", said, { cause: error, advice });
+  return new TransportError("unavailable", said, { cause: error, advice: "It is waited for." });
+}
+
+export function isProtocolError(error: unknown, ...ids: string[]): boolean {
+  return ids.some((id) => findErrorBy(error as Error, "apiId", id) !== null);
+}
+
+/** The client says some of it in words of its own. */
+export function isMissingTopic(error: unknown): boolean {
+  return isProtocolError(error, "UNKNOWN_TOPIC_OR_PARTITION") || /^Unknown topic /.test(deepest(error));
+}
+
+const ACCESS = "Allow the user to read, write, create and describe the topics, and to read the group.";
+
+/** What waiting does not heal (https://kafka.apache.org/protocol.html#protocol_error_codes). */
+const ADVICE: Readonly<Record<string, string>> = {
+  PLT_KFK_AUTHENTICATION: "Look at user, password and `sasl`.",
+  SASL_AUTHENTICATION_FAILED: "Look at user, password and `sasl`.",
+  UNSUPPORTED_SASL_MECHANISM: "Set `sasl` to what the brokers offer.",
+  ILLEGAL_SASL_STATE: "The brokers want a user: name one in the connection string.",
+  TOPIC_AUTHORIZATION_FAILED: ACCESS,
+  GROUP_AUTHORIZATION_FAILED: ACCESS,
+  CLUSTER_AUTHORIZATION_FAILED: ACCESS,
+  UNKNOWN_TOPIC_OR_PARTITION: "It is made when an ingester or a router that names it starts; look at its name.",
+  INVALID_REPLICATION_FACTOR: "There are fewer brokers than `replication_factor` asks for.",
+  INVALID_PARTITIONS: "Set `partitions` to what the brokers take.",
+  INVALID_CONFIG: "The brokers do not take what the topic is to be made with.",
+  POLICY_VIOLATION: "A policy of the brokers does not let the topic be made so: make it yourself.",
+  INVALID_TOPIC_EXCEPTION: "Choose another name.",
+  INVALID_SESSION_TIMEOUT:
+    "Set `session_timeout` to what the brokers take (group.min.session.timeout.ms and its like).",
+};
+
+/** Errors stand in errors: of several brokers, of several attempts. */
+function adviceOf(error: unknown): string | undefined {
+  if (typeof error !== "object" || error === null) return undefined;
+  const {
+    apiId = "",
+    code = "",
+    errors = [],
+    cause,
+  } = error as {
+    apiId?: string;
+    code?: string;
+    errors?: unknown[];
+    cause?: unknown;
+  };
+  return ADVICE[apiId] ?? ADVICE[code] ?? [...errors, cause].map(adviceOf).find((advice) => advice !== undefined);
+}
+
+function deepest(error: unknown): string {
+  const { message, errors, cause } = error as { message?: string; errors?: unknown[]; cause?: unknown };
+  const within = errors?.at(-1) ?? cause;
+  return within === undefined || within === null ? (message ?? String(error)) : deepest(within);
+}
+
+function file(setting: string, path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new TransportError("rejected", `Cannot read ${setting} ${path}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+function parse(text: string): { brokers: string[]; secure: boolean; user?: string; password?: string } {
+  const eventHubs = /^Endpoint=sb:\/\/([^/;]+)/i.exec(text.trim());
+  if (eventHubs !== null) {
+    return { brokers: [`${eventHubs[1]}:9093`], secure: true, user: "$ConnectionString", password: text.trim() };
+  }
+  const found = /^(?:(kafkas?):\/\/)?(?:([^@/]*)@)?([^/?@]+)\/?$/i.exec(text.trim());
+  if (found === null) {
+    throw new TransportError("rejected", "The connection string is none of Kafka.", {
+      advice:
+        "Write it as kafka://user:password@host:9092,host2:9092, or kafkas:// for TLS; what is special in a password is " +
+        "percent-encoded.",
+    });
+  }
+  const [, scheme, user, hosts] = found;
+  const brokers = hosts!.split(",").map((host) => (/:\d+$/.test(host.trim()) ? host.trim() : `${host.trim()}:9092`));
+  const secure = scheme?.toLowerCase() === "kafkas";
+  if (user === undefined || user === "") return { brokers, secure };
+  const [name, ...rest] = user.split(":");
+  return { brokers, secure, user: decodeURIComponent(name!), password: decodeURIComponent(rest.join(":")) };
+}
+
+function signIn(user: string, password: string, settings: KafkaSettings): SASLOptions {
+  const mechanism = settings.sasl;
+  if (mechanism !== "OAUTHBEARER") return { mechanism, username: user, password };
+  const url = settings.oauth_token_url;
+  if (url === undefined) {
+    throw new TransportError("rejected", 'sasl = "OAUTHBEARER" needs oauth_token_url.', {
+      advice: "Set it to where tokens are had for client id and secret (the OAuth 2.0 token endpoint).",
+    });
+  }
+  return { mechanism, token: () => token(url, user, password, settings.oauth_scope) };
+}
+
+/** The client credentials grant (RFC 6749, section 4.4). Asked for with each connection. */
+async function token(url: string, id: string, secret: string, scope: string | undefined): Promise<string> {
+  const body = new URLSearchParams({ grant_type: "client_credentials", ...(scope && { scope }) });
+  const authorization = `Basic ${Buffer.from(`${encodeURIComponent(id)}:${encodeURIComponent(secret)}`).toString("base64")}`;
+  const answer = await fetch(url, {
+    method: "POST",
+    body,
+    headers: { authorization },
+    signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+  });
+  const said = (await answer.json().catch(() => ({}))) as { access_token?: string; error?: string };
+  if (said.access_token !== undefined) return said.access_token;
+  throw new Error(`${url} gave no token: ${answer.status} ${said.error ?? ""}`);
+}

@@ -1,0 +1,90 @@
+/** The transport contract on a real Kafka. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { Admin } from "@platformatic/kafka";
+import { KAFKA_USER, missingKafka, startKafka } from "../../support/kafka.ts";
+import { missingServer, type TestServer } from "../../support/server.ts";
+import { message, transportContract } from "../contract.ts";
+import { type KafkaPlace, open } from "./kafka-opener.ts";
+
+const lack = missingKafka();
+if (lack !== null) missingServer("kafka keeps the transport contract", lack);
+else {
+  const given = process.env["TEST_KAFKA_URL"];
+  const server: TestServer | null = given ? null : await startKafka();
+  after(() => server?.close());
+  const module = join(import.meta.dirname, "kafka-opener.ts");
+  const run = Date.now().toString(36);
+  const SHORT = "2s";
+  let places = 0;
+  const placeAt = (connectionString: string, session: string): KafkaPlace => ({
+    connectionString,
+    prefix: `test-${run}-${++places}-`,
+    settings: { session_timeout: session, partitions: 3 },
+  });
+  transportContract({
+    name: "kafka",
+    shortLeaseMs: 2_000,
+    place: async (lease) => ({ module, options: placeAt(given ?? server!.url, lease === "short" ? SHORT : "10s") }),
+    open: (options) => open(options as KafkaPlace),
+    server: async () => {
+      const own = await startKafka();
+      return { server: own, opener: { module, options: placeAt(own.url, SHORT) } };
+    },
+  });
+
+  test("SASL lets in who signs in right, and tells others what to look at", async () => {
+    const own = await startKafka({ sasl: ["PLAIN", "SCRAM-SHA-512"] });
+    try {
+      const { name, password } = KAFKA_USER;
+      const queue = { kind: "queue", name: "ingest-queue" } as const;
+      const at = (user: string, sasl: string) =>
+        open({ ...placeAt(own.url.replace("//", `//${user}@`), SHORT), settings: { sasl } });
+      for (const sasl of ["PLAIN", "SCRAM-SHA-512"]) {
+        const transport = await at(`${name}:${encodeURIComponent(password)}`, sasl);
+        await transport.ensure(queue);
+        assert.equal(await transport.exists(queue), true);
+        await transport.close();
+        const wrong = await at(`${name}:wrong`, sasl);
+        await assert.rejects(wrong.ensure(queue), { reason: "rejected", advice: /password/ });
+        await wrong.close();
+      }
+    } finally {
+      await own.close();
+    }
+    await assert.rejects(open({ ...placeAt("kafka://a:b@127.0.0.1:1", SHORT), settings: { sasl: "OAUTHBEARER" } }), {
+      reason: "rejected",
+      message: /oauth_token_url/,
+    });
+  });
+
+  test("messages that Kafka has deleted before they were settled stop the receiver, which says so", async () => {
+    const place = placeAt(given ?? server!.url, SHORT);
+    const transport = await open({ ...place, settings: { ...place.settings, partitions: 1 } });
+    const queue = { kind: "queue", name: "ingest-queue" } as const;
+    await transport.ensure(queue);
+    const sender = await transport.sender(queue);
+    await sender.send([1, 2, 3, 4].map((n) => message(`m-${n}`)));
+    const receiver = await transport.receiver(queue);
+    const stop = new AbortController();
+    for await (const delivery of receiver.deliveries(stop.signal)) {
+      await delivery.complete();
+      stop.abort();
+    }
+    await sender.send([5, 6, 7].map((n) => message(`m-${n}`)));
+    const brokers = [place.connectionString.replace("kafka://", "")];
+    const admin = new Admin({ clientId: "test", bootstrapBrokers: brokers });
+    await admin.deleteRecords({
+      topics: [{ name: `${place.prefix}ingest-queue`, partitions: [{ partition: 0, offset: 6n }] }],
+    });
+    await admin.close();
+    await assert.rejects(
+      async () => {
+        for await (const _ of receiver.deliveries(AbortSignal.timeout(30_000))) assert.fail("delivered over a gap");
+      },
+      { reason: "rejected", message: /are gone.*offset 4.*before 6/s },
+    );
+    await transport.close();
+  });
+}
