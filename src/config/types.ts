@@ -30,7 +30,7 @@ export const transportTypes: Readonly<Record<TransportType, TransportEntry>> = {
 export const lockTypes: Readonly<Record<LockType, { aliases: readonly string[]; built: boolean }>> = {
   embedded: { aliases: [], built: true },
   none: { aliases: [], built: true },
-  azure_blob: { aliases: ["azureblob", "blob"], built: false },
+  azure_blob: { aliases: ["azureblob", "blob"], built: true },
   sqlserver: { aliases: ["mssql"], built: false },
   nats: { aliases: ["jetstream"], built: true },
 };

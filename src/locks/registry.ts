@@ -18,6 +18,12 @@ type Open = (settings: LockSettings, logger: Logger) => Promise<LockStore>;
 const stores: Readonly<Record<string, Open>> = {
   embedded: async ({ path }, logger) =>
     (await import("./embedded.ts")).EmbeddedLockStore.open({ path: path ?? ".dstream/locks.db", logger }),
+  azure_blob: async ({ connectionString, containerName }, logger) =>
+    (await import("./azure-blob.ts")).AzureBlobLockStore.open({
+      connectionString: connectionString!,
+      containerName: containerName!,
+      logger,
+    }),
   nats: async ({ connectionString }, logger) =>
     (await import("./nats.ts")).openNatsLocks({ connectionString: connectionString! }, logger),
   none: async () => new (await import("./none.ts")).NoLockStore(),
