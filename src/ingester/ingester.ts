@@ -1,10 +1,11 @@
 /** From the source's change tables into the ingest queue: one TableMonitor a table, and what they share. */
 
+import { unlessAborted } from "../abort.ts";
 import { SourceError, TransportError } from "../errors.ts";
 import type { LockStore } from "../locks/lock.ts";
+import { Sharing } from "../locks/sharing.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Entity, Sender, Transport } from "../transports/transport.ts";
-import { unlessAborted } from "./abort.ts";
 import { Budget } from "./budget.ts";
 import { type CheckpointStore, fullName, type TableName } from "./checkpoint.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -12,7 +13,6 @@ import type { DeadLetterBin } from "./delivery.ts";
 import { Outage } from "./outage.ts";
 import { type Progress, ProgressLog } from "./progress.ts";
 import { QuietCheckpoints } from "./quiet-checkpoints.ts";
-import { Sharing } from "./sharing.ts";
 import type { Source, SourceTable } from "./source.ts";
 import { type MonitorSettings, TableMonitor } from "./table-monitor.ts";
 import { Watcher } from "./watcher.ts";
@@ -166,6 +166,7 @@ export class Ingester {
       requests: new Budget(LOCK_REQUESTS),
       prefix: source.lockPrefix,
       group: settings.group,
+      words: { members: "ingesters", things: "tables" },
       roundMs: this.#timings.sharingMs,
     });
     const { maxBatchRows, maxBatchBytes, messages, onOversize } = settings;

@@ -2,10 +2,11 @@
  * Waits for something that many depend on (the database, the queue, the lock store) and says so once: when the first call
  * fails, and when the last of those that failed has succeeded. Every call waits by its own jittered backoff.
  */
+
+import { unlessAborted } from "../abort.ts";
 import { Backoff } from "../backoff.ts";
 import { DStreamError, describeError } from "../errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { unlessAborted } from "./abort.ts";
 import type { Clock } from "./clock.ts";
 
 const FIRST_WAIT = 500;

@@ -19,16 +19,17 @@
  *
  * The end of the ingester ends every state; a fatal error ends the ingester.
  */
+
+import { unlessAborted } from "../abort.ts";
 import { DStreamError, describeError, FencedError, GapError, HistoryError, SourceError } from "../errors.ts";
 import type { Lock } from "../locks/lock.ts";
+import { HandedOver, type Owned, type Sharing } from "../locks/sharing.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { unlessAborted } from "./abort.ts";
 import { BatchSizer } from "./batch-sizer.ts";
 import { type Checkpoint, fullName } from "./checkpoint.ts";
 import type { Clock } from "./clock.ts";
 import { Delivery, type DeliveryParts, OversizeError } from "./delivery.ts";
 import { PollInterval } from "./poll-interval.ts";
-import { HandedOver, type OwnedTable, type Sharing } from "./sharing.ts";
 import type { SourceTable } from "./source.ts";
 import { type Ownership, type StreamParts, TableStream } from "./table-stream.ts";
 import type { Watcher } from "./watcher.ts";
@@ -90,7 +91,7 @@ export class TableMonitor {
   }
 
   /** Until the table is handed over or lost, or the ingester stops; the lock is free then. */
-  async #own(owned: OwnedTable, stopping: AbortSignal, deadline: AbortSignal): Promise<void> {
+  async #own(owned: Owned, stopping: AbortSignal, deadline: AbortSignal): Promise<void> {
     const { lock, handOver } = owned;
     const fenced = new AbortController();
     const late = new AbortController();

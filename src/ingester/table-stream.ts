@@ -18,11 +18,12 @@
  * From every state: `stop` (no new work; what was sent is still saved), `cut` (ownership is lost or time is up: nothing more
  * is sent or saved), or an error ends the stream. What was not saved is read again by the next owner.
  */
+
+import { unlessAborted } from "../abort.ts";
 import { afterTransaction, comparePositions } from "../change/position.ts";
 import { GapError } from "../errors.ts";
 import type { FencingToken } from "../locks/lock.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { unlessAborted } from "./abort.ts";
 import type { BatchSizer } from "./batch-sizer.ts";
 import type { Budget, Grant } from "./budget.ts";
 import { type Checkpoint, type CheckpointStore, fullName } from "./checkpoint.ts";

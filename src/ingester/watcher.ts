@@ -6,10 +6,11 @@
  * wait for it: its first turn comes with the next maximum, which is then asked for at once, since an older one may be older
  * than its checkpoint. A table is not asked about again while its turn is due but its base interval is not yet over.
  */
+
+import { unlessAborted } from "../abort.ts";
 import { afterTransaction, comparePositions, type Lsn, type Position } from "../change/position.ts";
 import { SourceError } from "../errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { unlessAborted } from "./abort.ts";
 import { fullName } from "./checkpoint.ts";
 import type { Clock } from "./clock.ts";
 import type { Outage } from "./outage.ts";

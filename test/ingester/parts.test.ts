@@ -1,10 +1,10 @@
 /** The small parts that the ingester is put together from, each by itself. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { unlessAborted } from "../../src/abort.ts";
 import { ListedRun } from "../../src/change/message-run.ts";
 import { afterTransaction } from "../../src/change/position.ts";
 import { SourceError } from "../../src/errors.ts";
-import { unlessAborted } from "../../src/ingester/abort.ts";
 import { BatchSizer } from "../../src/ingester/batch-sizer.ts";
 import { Budget } from "../../src/ingester/budget.ts";
 import { Outage } from "../../src/ingester/outage.ts";

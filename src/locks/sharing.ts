@@ -1,12 +1,13 @@
 /**
- * Divides the tables among all ingesters of one configuration, evenly. They find each other in the lock store: each holds, besides
- * the locks of its tables, one that stands for itself, `<server>/<database>/.ingesters/<group>/<number>`. Nobody decides for
- * others, and nothing hangs on everybody seeing the same: a table's lock alone says who works on it.
+ * Divides what is worked on by one process at a time (tables among ingesters, partitions among routers) among all members of a group,
+ * evenly. They find each other in the lock store: each holds, besides the locks of its tables, one that stands for itself,
+ * `<server>/<database>/.ingesters/<group>/<number>`. Nobody decides for others, and nothing hangs on everybody seeing the same: a
+ * table's lock alone says who works on it.
  *
- * In every round one question to the store tells who is there. Of T tables and M ingesters each is to have T / M; the first T mod M,
+ * In every round one question to the store tells who is there. Of T tables and M members each is to have T / M; the first T mod M,
  * by their numbers, have one more. So all shares together are T, and what one gives up another is short of.
  *
- *     short   fewer than its share: as many tables as are missing and have no owner are asked for, each ingester beginning at another
+ *     short   fewer than its share: as many tables as are missing and have no owner are asked for, each member beginning at another
  *             place among them; rounds come four times as often
  *     even    just its share, or all that is free: nothing to do. None is a share as well: a spare stands by
  *     over    more than its share, since somebody came: the latest are handed over, once what is in flight of them is saved
@@ -15,36 +16,37 @@
  * locks end with their leases; the next round is at that time. Ingesters with other tables in their configuration are another
  * group: what they have is theirs, and is taken when it becomes free.
  */
-import type { Lock, LockOwner, LockStore } from "../locks/lock.ts";
+import { unlessAborted } from "../abort.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { unlessAborted } from "./abort.ts";
-import type { Budget } from "./budget.ts";
-import type { Clock } from "./clock.ts";
-import type { Outage } from "./outage.ts";
+import type { Lock, LockOwner, LockStore } from "./lock.ts";
 
 export interface SharingParts {
   locks: LockStore;
-  lockStore: Outage;
+  /** Calls until the lock store answers; rejects once the signal aborts. */
+  lockStore: { ride<T>(call: () => Promise<T>, signal: AbortSignal): Promise<T> };
   /** Questions to the lock store at once. */
-  requests: Budget;
+  requests: { during<T>(amount: number, signal: AbortSignal, work: () => Promise<T>): Promise<T> };
   /** `<server>/<database>/`: what the names of all its locks begin with. */
   prefix: string;
-  /** Ingesters of one group have the same tables in their configuration. */
+  /** Members of one group divide the same things among themselves. */
   group: string;
-  clock: Clock;
+  /** What members and things are called, for locks and logs. */
+  words: { members: string; things: string };
+  /** Resolves after `ms`, or as soon as the signal aborts. */
+  clock: { wait(ms: number, signal: AbortSignal): Promise<void> };
   logger: Logger;
   /** Between two rounds. */
   roundMs: number;
 }
 
-export interface OwnedTable {
+export interface Owned {
   readonly lock: Lock;
-  /** Another ingester is to have the table: what is in flight is brought to its end, then the lock is released. */
+  /** Another member is to have it: what is in flight is brought to its end, then the lock is released. */
   readonly handOver: AbortSignal;
 }
 
 interface Holding {
-  owned: OwnedTable;
+  owned: Owned;
   leaving: AbortController;
 }
 
@@ -61,7 +63,7 @@ const AFTER_LEASE_MS = 50;
 export class Sharing {
   #parts: SharingParts;
   #tables = new Set<string>();
-  #waiting = new Map<string, (owned: OwnedTable) => void>();
+  #waiting = new Map<string, (owned: Owned) => void>();
   /** In the order in which they were acquired. */
   #held = new Map<string, Holding>();
   /** Being asked for. */
@@ -81,9 +83,9 @@ export class Sharing {
     this.#nudged.abort();
   }
 
-  /** Resolves when the table is this ingester's; it stays so until the lock is released. Rejects when the signal aborts. */
-  async own(lockName: string, signal: AbortSignal): Promise<OwnedTable> {
-    const { promise, resolve } = Promise.withResolvers<OwnedTable>();
+  /** Resolves when the table is this member's; it stays so until the lock is released. Rejects when the signal aborts. */
+  async own(lockName: string, signal: AbortSignal): Promise<Owned> {
+    const { promise, resolve } = Promise.withResolvers<Owned>();
     this.#waiting.set(lockName, resolve);
     try {
       return await unlessAborted(promise, signal);
@@ -126,7 +128,7 @@ export class Sharing {
     return Math.min(short ? Math.max(roundMs / 4, SHORTEST_ROUND_MS) : roundMs, this.#nextLeaseEnd(owners));
   }
 
-  /** Makes sure of this ingester's own lock, and answers who is there. */
+  /** Makes sure of this member's own lock, and answers who is there. */
   async #join(owners: ReadonlyMap<string, LockOwner>, stopping: AbortSignal): Promise<Members> {
     if (this.#self?.lock.lost.aborted) {
       await this.#self.lock.release().catch(() => {});
@@ -148,11 +150,11 @@ export class Sharing {
   }
 
   #memberName(number: number | ""): string {
-    const { prefix, group } = this.#parts;
-    return `${prefix}.ingesters/${group}/${number}`;
+    const { prefix, group, words } = this.#parts;
+    return `${prefix}.${words.members}/${group}/${number}`;
   }
 
-  /** Tables that nobody has and that are waited for here, in the order in which this ingester asks for them. */
+  /** Tables that nobody has and that are waited for here, in the order in which this member asks for them. */
   #free(owners: ReadonlyMap<string, LockOwner>, { count, rank }: Members): string[] {
     const free = [...this.#waiting.keys()].filter((name) => !owners.has(name) && !this.#asked.has(name)).sort();
     const first = Math.floor((free.length * rank) / count);
@@ -193,7 +195,7 @@ export class Sharing {
       if (this.#held.get(name) === holding) this.#held.delete(name);
       await lock.release();
     };
-    const owned: OwnedTable = { lock: released(lock, release), handOver: leaving.signal };
+    const owned: Owned = { lock: released(lock, release), handOver: leaving.signal };
     const holding: Holding = { owned, leaving };
     this.#held.set(name, holding);
     receive(owned);
@@ -204,17 +206,20 @@ export class Sharing {
     // Those that are being handed over since an earlier round are part of the surplus.
     for (const [name, { leaving }] of latest.slice(0, surplus)) {
       if (leaving.signal.aborted) continue;
-      this.#parts.logger.debug({ lock: name }, "handed over to another ingester");
+      this.#parts.logger.debug({ lock: name }, "handed over to another");
       leaving.abort(new HandedOver());
     }
   }
 
   #say({ count }: Members, share: number): void {
     const all = this.#tables.size;
-    const text = `${count} ingesters share ${all} tables: ${share === 0 ? "this one stands by" : `${share} are this one's`}`;
+    const { members, things } = this.#parts.words;
+    const text = `${count} ${members} share ${all} ${things}: ${share === 0 ? "this one stands by" : `${share} are this one's`}`;
     if (text === this.#said || (count === 1 && this.#said === "")) return;
     this.#said = text;
-    this.#parts.logger.info(count === 1 ? `this is the only ingester now: all ${all} tables are its` : text);
+    this.#parts.logger.info(
+      count === 1 ? `this one is the only one of the ${members} now: all ${all} ${things} are its` : text,
+    );
   }
 
   /** Until the first lease of another ends, if it is not renewed; each such time is waited for once. */
