@@ -219,7 +219,9 @@ export class AzureBlobLockStore implements LockStore {
   /** When a lease ends is not told by the service: at most its whole length from now. */
   #ownerOf(leaseState: string | undefined, metadata: Record<string, string> | undefined): LockOwner | null {
     if (leaseState !== "leased" || metadata?.["token"] === undefined) return null;
-    const { host, pid } = identityOf(metadata);
+    const identity = identityOf(metadata);
+    if (hasEnded(identity)) return null;
+    const { host, pid } = identity;
     return {
       host,
       pid,

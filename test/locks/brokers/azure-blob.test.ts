@@ -45,6 +45,26 @@ else {
     await other.close();
   });
 
+  test("an owner whose process has ended is none any more, and its lease is not waited for", {
+    skip: process.platform !== "linux",
+  }, async () => {
+    const options = place();
+    const store = await open(options);
+    await store.acquire("a", never);
+    const container = BlobServiceClient.fromConnectionString(connectionString).getContainerClient(
+      options.containerName,
+    );
+    const blob = container.getBlobClient("a.lock");
+    const { metadata } = await blob.getProperties();
+    await blob.setMetadata({ ...metadata, pid: String(2 ** 22 + 1) }, { conditions: { leaseId: metadata!["lease"]! } });
+    const other = await open(options);
+    assert.equal(await other.owner("a"), null);
+    assert.equal((await other.owners("")).size, 0);
+    assert.equal((await other.acquire("a", never))!.token, 2);
+    await other.close();
+    await store.close();
+  });
+
   test("a wrong key, a bad container name and a bad connection string say what to do", async () => {
     const wrong = connectionString.replace(/AccountKey=[^;]*/, `AccountKey=${Buffer.alloc(64).toString("base64")}`);
     await assert.rejects(open({ ...place(), connectionString: wrong }), { reason: "rejected", advice: /key/ });
