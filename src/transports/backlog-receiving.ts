@@ -20,6 +20,8 @@ export interface Session<T> {
   readonly backlog: KeyedBacklog<T>;
   /** Resolves when the system knows for good that they are done with; rejects when they may come again. */
   settle(received: readonly Received<T>[]): Promise<void>;
+  /** Where the system has dead letters of its own: moves it there, as `settle` does. */
+  deadLetter?(received: Received<T>, reason: string): Promise<void>;
   /** Whether its backlog has failed: it is of no use any more. */
   readonly lost: boolean;
   /** Ends it: the system takes back what was not settled. Never rejects. */
@@ -29,10 +31,12 @@ export interface Session<T> {
 export interface SharedStream<T> {
   /** The entity, as in "from <what>". */
   what: string;
+  /** As KeyedBacklog has it. */
+  gatherMs?: number;
   /** Puts into the backlog until it is closed. A loss is told by `backlog.fail`. */
   open(backlog: KeyedBacklog<T>): Promise<Session<T>>;
-  /** Puts a message into the dead letters, durably. */
-  bury(message: Message, reason: string): Promise<void>;
+  /** Puts a message into the dead letters, durably, where sessions do not do that. */
+  bury?(message: Message, reason: string): Promise<void>;
 }
 
 export class BacklogReceiving<T> {
@@ -89,7 +93,7 @@ export class BacklogReceiving<T> {
 
   async #open(): Promise<Session<T>> {
     if ((await this.#opening?.catch(() => null))?.lost) this.#opening = null;
-    this.#opening ??= this.#stream.open(new KeyedBacklog<T>()).catch((error: unknown) => {
+    this.#opening ??= this.#stream.open(new KeyedBacklog<T>(this.#stream)).catch((error: unknown) => {
       this.#opening = null;
       throw error;
     });
@@ -117,7 +121,7 @@ class BacklogDelivery<T> implements Delivery {
   }
 
   async complete(): Promise<void> {
-    await this.#settle("completing", this.#left);
+    await this.#asking("completing", this.#session.settle(this.#left));
     this.#left = [];
     this.#session.backlog.done(this.#batch);
     await this.#onSettled();
@@ -134,14 +138,18 @@ class BacklogDelivery<T> implements Delivery {
     const at = this.#left.find((received) => received.message === message);
     if (at === undefined)
       throw this.#lost("dead-lettering", new Error("the message is not one of it, or was settled before"));
-    await this.#stream.bury(message, reason);
-    await this.#settle("dead-lettering a message of", [at]);
+    const doing = "dead-lettering a message of";
+    if (this.#session.deadLetter !== undefined) await this.#asking(doing, this.#session.deadLetter(at, reason));
+    else {
+      await this.#stream.bury?.(message, reason);
+      await this.#asking(doing, this.#session.settle([at]));
+    }
     this.#left = this.#left.filter((received) => received !== at);
   }
 
-  async #settle(doing: string, received: readonly Received<T>[]): Promise<void> {
+  async #asking(doing: string, answer: Promise<void>): Promise<void> {
     try {
-      await this.#session.settle(received);
+      await answer;
     } catch (error) {
       throw this.#lost(doing, error);
     }

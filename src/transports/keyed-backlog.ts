@@ -20,8 +20,8 @@ export interface Received<T> {
 export interface KeyBatch<T> {
   readonly key: string;
   readonly received: readonly Received<T>[];
-  /** How often the backlog had been cleared. */
-  readonly era: number;
+  /** The lane that it was taken from: another one of its key stands for what came later. */
+  readonly lane: object;
 }
 
 /** One delivery holds at most this much (one message where it alone is larger). */
@@ -30,7 +30,8 @@ const MOST_BYTES = 1024 * 1024;
 
 interface Lane<T> {
   waiting: Received<T>[];
-  busy: boolean;
+  /** Handed out; its key yields nothing else meanwhile. */
+  out: readonly Received<T>[] | null;
 }
 
 export class KeyedBacklog<T> {
@@ -39,12 +40,19 @@ export class KeyedBacklog<T> {
   readonly #ready = new Set<string>();
   #wake = Promise.withResolvers<void>();
   #ringing = false;
+  #asking = 0;
+  #asked = Promise.withResolvers<void>();
   #failure: unknown;
   #bytes = 0;
   #count = 0;
   #out = 0;
-  #era = 0;
   #held = false;
+  readonly #gatherMs: number;
+
+  /** `gatherMs`: how long what has come waits for more to go out with; 0 is until the event loop turns. */
+  constructor({ gatherMs = 0 }: { gatherMs?: number | undefined } = {}) {
+    this.#gatherMs = gatherMs;
+  }
 
   /** Of what waits and what is handed out. */
   get bytes(): number {
@@ -64,13 +72,13 @@ export class KeyedBacklog<T> {
     const { key } = received.message;
     let lane = this.#lanes.get(key);
     if (lane === undefined) {
-      lane = { waiting: [], busy: false };
+      lane = { waiting: [], out: null };
       this.#lanes.set(key, lane);
     }
     lane.waiting.push(received);
     this.#bytes += messageSize(received.message);
     this.#count++;
-    if (lane.busy) return;
+    if (lane.out !== null) return;
     this.#ready.add(key);
     this.#ringSoon();
   }
@@ -85,11 +93,27 @@ export class KeyedBacklog<T> {
         if (signal.aborted) return null;
         const batch = this.#take();
         if (batch !== null) return batch;
-        await this.#wake.promise;
+        this.#asking++;
+        this.#asked.resolve();
+        try {
+          await this.#wake.promise;
+        } finally {
+          if (--this.#asking === 0) this.#asked = Promise.withResolvers();
+        }
       }
     } finally {
       signal.removeEventListener("abort", ring);
     }
+  }
+
+  /** Whether somebody waits for a delivery that there is not. */
+  get asked(): boolean {
+    return this.#asking > 0;
+  }
+
+  /** Resolves when somebody does. */
+  async untilAsked(): Promise<void> {
+    await this.#asked.promise;
   }
 
   /** Nothing goes out until it is released; what is out may be settled. */
@@ -109,12 +133,23 @@ export class KeyedBacklog<T> {
     this.#bytes = 0;
     this.#count = 0;
     this.#out = 0;
-    this.#era++;
+  }
+
+  /** The same for one key. */
+  forget(key: string): void {
+    const lane = this.#lanes.get(key);
+    if (lane === undefined) return;
+    this.#lanes.delete(key);
+    this.#ready.delete(key);
+    const gone = [...(lane.out ?? []), ...lane.waiting];
+    for (const { message } of gone) this.#bytes -= messageSize(message);
+    this.#count -= gone.length;
+    if (lane.out !== null) this.#out--;
   }
 
   /** The delivery was settled: its key is free. */
   done(batch: KeyBatch<T>): void {
-    if (batch.era !== this.#era) return;
+    if (batch.lane !== this.#lanes.get(batch.key)) return;
     for (const { message } of batch.received) this.#bytes -= messageSize(message);
     this.#count -= batch.received.length;
     this.#free(batch.key, []);
@@ -122,7 +157,7 @@ export class KeyedBacklog<T> {
 
   /** Those of the delivery that are not settled stand first in their key again. */
   giveBack(batch: KeyBatch<T>, left: readonly Received<T>[] = batch.received): void {
-    if (batch.era !== this.#era) return;
+    if (batch.lane !== this.#lanes.get(batch.key)) return;
     const kept = new Set(left);
     for (const received of batch.received) {
       if (kept.has(received)) continue;
@@ -150,15 +185,15 @@ export class KeyedBacklog<T> {
       if (count > 0 && bytes > MOST_BYTES) break;
       count++;
     }
-    lane.busy = true;
+    lane.out = lane.waiting.splice(0, count);
     this.#out++;
-    return { key, received: lane.waiting.splice(0, count), era: this.#era };
+    return { key, received: lane.out, lane };
   }
 
   #free(key: string, left: readonly Received<T>[]): void {
     const lane = this.#lanes.get(key)!;
     this.#out--;
-    lane.busy = false;
+    lane.out = null;
     lane.waiting.unshift(...left);
     if (lane.waiting.length === 0) this.#lanes.delete(key);
     else {
@@ -171,10 +206,12 @@ export class KeyedBacklog<T> {
   #ringSoon(): void {
     if (this.#ringing) return;
     this.#ringing = true;
-    setImmediate(() => {
+    const ring = () => {
       this.#ringing = false;
       this.#ring();
-    });
+    };
+    if (this.#gatherMs === 0) setImmediate(ring);
+    else setTimeout(ring, this.#gatherMs);
   }
 
   #ring(): void {

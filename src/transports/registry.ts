@@ -15,6 +15,8 @@ const transports: Openers = {
     new (await import("./rabbitmq/transport.ts")).RabbitMqTransport(endpoint, logger),
   kafka: async (endpoint, logger) => new (await import("./kafka/transport.ts")).KafkaTransport(endpoint, logger),
   nats: async (endpoint, logger) => (await import("./nats/transport.ts")).NatsTransport.open(endpoint, logger),
+  servicebus: async (endpoint, logger) =>
+    new (await import("./servicebus/transport.ts")).ServiceBusTransport(endpoint, logger),
   console: async () => new (await import("./console/transport.ts")).ConsoleTransport(process.stdout),
 };
 

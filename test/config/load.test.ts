@@ -11,8 +11,11 @@ import { brokerSettings } from "../../src/transports/settings.ts";
 import { database, everythingBuilt, ingester, problems, read, readIngester } from "./harness.ts";
 
 /** The advice where a type is not built: it grows with every one that is. */
+/** Without Service Bus, which the test takes away. */
 function built(role: "queue" | "output"): string {
-  const ready = Object.entries(transportTypes).filter(([, { built }]) => built.includes(role));
+  const ready = Object.entries(transportTypes).filter(
+    ([name, { built }]) => name !== "servicebus" && built.includes(role),
+  );
   return `  Built are ${new Intl.ListFormat("en-GB").format(ready.map(([name]) => `"${name}"`))}.`;
 }
 

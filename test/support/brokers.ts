@@ -4,6 +4,7 @@ import { missingKafka, startKafka } from "./kafka.ts";
 import { missingNats, startNats } from "./nats.ts";
 import { missingRabbitMq, startRabbitMq } from "./rabbitmq.ts";
 import type { TestServer } from "./server.ts";
+import { startServiceBus } from "./servicebus.ts";
 
 export interface StartableBroker {
   /** What is missing and how to get it, or null. */
@@ -15,4 +16,5 @@ export const brokers: Readonly<Partial<Record<BrokerType, StartableBroker>>> = {
   kafka: { missing: missingKafka, start: startKafka },
   nats: { missing: missingNats, start: startNats },
   rabbitmq: { missing: missingRabbitMq, start: startRabbitMq },
+  servicebus: { missing: () => null, start: startServiceBus },
 };
