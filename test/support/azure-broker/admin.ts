@@ -61,8 +61,12 @@ export function serveAdministration(namespace: Namespace, control: (what: URLSea
       const url = new URL(request.url!, "http://broker");
       const path = decodeURIComponent(url.pathname.slice(1));
       const body = Buffer.concat(chunks).toString();
-      const [status, xml] =
-        path === "$control" ? [(control(url.searchParams), 204), ""] : answer(namespace, request.method!, path, body);
+      if (path === "$control") {
+        control(url.searchParams);
+        response.writeHead(204).end();
+        return;
+      }
+      const [status, xml] = answer(namespace, request.method!, path, body);
       response.writeHead(status, { "content-type": "application/atom+xml;type=entry;charset=utf-8" }).end(xml);
     });
   });
