@@ -14,4 +14,4 @@ execFileSync(join(root, "node_modules", ".bin", "tsc"), ["--project", "tsconfig.
 });
 for (const file of globSync("{src,simulator}/**/*.{wasm,json,LICENSE}", { cwd: root }))
   cpSync(join(root, file), join(dist, file));
-chmodSync(join(dist, "src", "cli", "main.js"), 0o755);
+for (const bin of ["main.js", "ingester-mssql.js"]) chmodSync(join(dist, "src", "cli", bin), 0o755);

@@ -69,7 +69,7 @@ async function move(
 ): Promise<number> {
   const { config } = await configure(options);
   await using stack = new AsyncDisposableStack();
-  const source = await openSource(config, silent, stack, start);
+  const source = await openSource(config, silent, stack, { start });
   const table = await findTable(source, name);
   const checkpoints = await openCheckpoints(config, stack);
   await checkpoints.prepare();

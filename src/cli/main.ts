@@ -99,6 +99,14 @@ configured(checkpoints.command("rewind <table>").description("read changes again
     end(await (await import("./checkpoints.ts")).rewind(table, options)),
   );
 
+const provider = program
+  .command("provider")
+  .description("one half of a task, as a program that speaks JSON on its pipes");
+provider
+  .command("mssql")
+  .description("SQL Server's changes on standard output; the configuration as JSON on standard input")
+  .action(async () => leave(await (await import("./provider-mssql.ts")).providerMssql()));
+
 program
   .command("demo")
   .description("the whole way on this machine: a SQL Server simulator, ingester, router, and a verdict")

@@ -4,7 +4,7 @@ import { destinationName } from "../change/formats/destination.ts";
 import { type Config, type IngesterConfig, tableSettings } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { DeadLetterStore } from "../dead-letters/store.ts";
-import type { CheckpointStore } from "../ingester/checkpoint.ts";
+import type { CheckpointStore, TableName } from "../ingester/checkpoint.ts";
 import { systemClock } from "../ingester/clock.ts";
 import { Ingester } from "../ingester/ingester.ts";
 import { Outage } from "../ingester/outage.ts";
@@ -42,7 +42,7 @@ export async function openSource(
   { ingester }: Config,
   logger: Logger,
   stack: AsyncDisposableStack,
-  start?: IngesterConfig["start"],
+  { start, format = "row" }: { start?: IngesterConfig["start"]; format?: "row" | "envelope" } = {},
 ): Promise<SqlServerSource> {
   const { SqlServerSource } = await import("../sources/sqlserver/source.ts");
   const { values, bigints, decimals, binary } = ingester;
@@ -53,6 +53,7 @@ export async function openSource(
     destination: ingester.destination,
     ordering: ingester.ordering,
     values: { values, bigints, decimals, binary },
+    format,
     tableOptions: (table) => ({ ...tableSettings(ingester, table), ...(start && { start }) }),
     maxConcurrentTables: ingester.maxConcurrentTables,
     logger,
@@ -132,14 +133,41 @@ export async function makeIngester(config: Config, patience: Patience, stack: As
   );
   const output = await patiently("the output", patience, () => openEndpoint(router.output, logger, stack));
   return new Ingester({
-    source: await openSource(config, logger, stack),
-    checkpoints: await openCheckpoints(config, stack),
+    ...(await ingesterParts(config, logger, stack)),
     locks,
     transport: queue,
-    queue: queueEntity(ingester.queue.name),
     destinations: { transport: output, entity: (table) => topicEntity(table.destination) },
+  });
+}
+
+/** Changes go to a provider's standard output. */
+export async function makeProviderIngester(
+  config: Config,
+  transport: Transport,
+  format: "envelopes" | "rows",
+  patience: Patience,
+  stack: AsyncDisposableStack,
+): Promise<Ingester> {
+  const { logger } = patience;
+  const locks = await patiently("the lock store", patience, () => openLocks(config, logger, stack));
+  const parts = await ingesterParts(config, logger, stack, format === "rows" ? "row" : "envelope");
+  return new Ingester({ ...parts, locks, transport });
+}
+
+/** What does not depend on where the changes go. */
+async function ingesterParts(
+  config: Config,
+  logger: Logger,
+  stack: AsyncDisposableStack,
+  format: "row" | "envelope" = "row",
+) {
+  const { ingester } = config;
+  return {
+    source: await openSource(config, logger, stack, { format }),
+    checkpoints: await openCheckpoints(config, stack),
+    queue: queueEntity(ingester.queue.name),
     settings: {
-      table: (table) => tableSettings(ingester, table),
+      table: (table: TableName) => tableSettings(ingester, table),
       group: groupOf(ingester),
       timings: {
         sharingMs: Math.max(ingester.pollIntervalMs, SHORTEST_SHARING_MS),
@@ -154,7 +182,7 @@ export async function makeIngester(config: Config, patience: Patience, stack: As
     },
     deadLetters: openDeadLetterStore(config),
     logger,
-  });
+  };
 }
 
 /** However often tables are polled, the lock store is not asked more often than this who is there. */

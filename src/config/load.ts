@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { checkSettings } from "./checks.ts";
 import type { Config } from "./config.ts";
 import { ConfigError, type Problem } from "./errors.ts";
-import type { Environment, Note } from "./hcl/document.ts";
+import type { Body, Environment, Note } from "./hcl/document.ts";
 import { evaluateHcl } from "./hcl/evaluate.ts";
 import { parseHcl } from "./hcl/parse.ts";
 import { resolveConfig } from "./resolve.ts";
@@ -42,14 +42,26 @@ export async function parseConfig(
   };
   const syntax = await parseHcl(text.replace(/^\ufeff/, ""), note);
   if (syntax === undefined) throw new ConfigError(inOrder(problems));
-  let config: Config | undefined;
   try {
-    const settings = readSettings(evaluateHcl(syntax, env, note), note);
-    checkSettings(settings, note);
-    config = resolveConfig(settings, { file, env, built }, note, () => problems.length > 0);
+    return configOf(evaluateHcl(syntax, env, note), { file, env, built }, problems, note);
   } finally {
     syntax.free();
   }
+}
+
+/** Of blocks and attributes, wherever they come from. Throws ConfigError, with what `problems` holds already as well. */
+export function configOf(
+  body: Body,
+  surroundings: { file: string; env: Environment; built?: Built },
+  problems: Problem[] = [],
+  note: Note = ({ line, column }, message, suggestion) => {
+    problems.push({ file: surroundings.file, line, column, message, suggestion });
+  },
+): Config {
+  const settings = readSettings(body, note);
+  checkSettings(settings, note);
+  const { built = builtToday } = surroundings;
+  const config = resolveConfig(settings, { ...surroundings, built }, note, () => problems.length > 0);
   if (config === undefined) throw new ConfigError(inOrder(problems));
   return config;
 }

@@ -61,3 +61,11 @@ export function parseStart(text: string): Start | undefined {
   const time = new Date(text.toUpperCase().replace(" ", "T"));
   return Number.isNaN(time.getTime()) ? undefined : { at: "time", time };
 }
+
+/** Milliseconds as a duration is written: `5s`, `1m30s`, `500ms`. */
+export function formatDuration(ms: number): string {
+  if (ms < 1000 || ms % 1000 !== 0) return `${Math.round(ms)}ms`;
+  const seconds = ms / 1000;
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  return [h > 0 ? `${h}h` : "", m > 0 ? `${m}m` : "", s > 0 ? `${s}s` : ""].join("");
+}

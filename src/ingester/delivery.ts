@@ -40,6 +40,8 @@ export class Delivery {
   #table: TableName;
   #parts: DeliveryParts;
   #sending: Promise<void> = Promise.resolve();
+  /** How often the table is asked about at present, in ms. */
+  interval: { readonly current: number } = { current: 0 };
 
   constructor(table: TableName, parts: DeliveryParts) {
     this.#table = table;
@@ -75,12 +77,16 @@ export class Delivery {
     if (changes.count === 0) return;
     const { sender, limits, queue } = this.#parts;
     const packed =
-      this.#parts.messages === "batch"
-        ? changes.batches(limits.batchBytes ?? limits.maxMessageBytes)
-        : changes.messages();
+      sender.sendRun !== undefined
+        ? []
+        : this.#parts.messages === "batch"
+          ? changes.batches(limits.batchBytes ?? limits.maxMessageBytes)
+          : changes.messages();
     await queue.ride(
       () => {
-        const sent = sender.send(packed);
+        const sent =
+          sender.sendRun?.(changes, { table: this.#table, pollIntervalMs: this.interval.current }) ??
+          sender.send(packed);
         this.#sending = sent.catch(() => {});
         return sent;
       },

@@ -137,7 +137,9 @@ export class TableMonitor {
     const { watcher, clock } = this.#parts;
     const { token, checkpoint } = await this.#claim(lock, signals.stop);
     const { pollIntervalMs, maxPollIntervalMs, onGap } = this.#settings;
-    const watch = watcher.watch(this.#table, new PollInterval(pollIntervalMs, maxPollIntervalMs, clock.now()));
+    const interval = new PollInterval(pollIntervalMs, maxPollIntervalMs, clock.now());
+    this.#delivery.interval = interval;
+    const watch = watcher.watch(this.#table, interval);
     try {
       const own = {
         table: this.#table,

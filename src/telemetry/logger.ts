@@ -1,5 +1,7 @@
 /** pino, one vocabulary: `table`, `lsn`, `count`, `bytes`, `destination`, `error`. Logs go to standard error. */
+import { writeSync } from "node:fs";
 import pino from "pino";
+import { prettyFactory } from "pino-pretty";
 import { describeError } from "../errors.ts";
 
 export type Logger = pino.Logger;
@@ -7,8 +9,12 @@ export type Logger = pino.Logger;
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** Pretty on a terminal, JSON lines elsewhere, unless `format` says which. */
-export function createLogger(level: LogLevel, format: "auto" | "pretty" | "json" = "auto"): Logger {
+/** Pretty on a terminal, JSON lines elsewhere, unless `format` says which. `prefix`: before each pretty line. */
+export function createLogger(
+  level: LogLevel,
+  format: "auto" | "pretty" | "json" = "auto",
+  prefix: string | undefined = undefined,
+): Logger {
   const options: pino.LoggerOptions = {
     level,
     base: { pid: process.pid },
@@ -29,6 +35,7 @@ export function createLogger(level: LogLevel, format: "auto" | "pretty" | "json"
   };
   const pretty = format === "pretty" || (format === "auto" && process.stderr.isTTY);
   if (!pretty) return pino(options, pino.destination({ dest: 2, sync: true }));
+  if (prefix !== undefined) return pino(options, prefixed(prefix));
   return pino({
     ...options,
     transport: {
@@ -36,6 +43,21 @@ export function createLogger(level: LogLevel, format: "auto" | "pretty" | "json"
       options: { destination: 2, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss.l", sync: true },
     },
   });
+}
+
+/** Pretty lines to standard error, whole, each behind the prefix. */
+function prefixed(prefix: string): pino.DestinationStream {
+  const pretty = prettyFactory({
+    colorize: false,
+    ignore: "pid,hostname",
+    translateTime: "UTC:yyyy-mm-dd'T'HH:MM:ss.l'Z'",
+  });
+  return {
+    write: (json) => {
+      const lines = (pretty(json) ?? "").trimEnd().split("\n");
+      writeSync(2, lines.map((line) => `${prefix} ${line}\n`).join(""));
+    },
+  };
 }
 
 /** Says nothing: for tests and for commands that print for themselves. */

@@ -3,6 +3,8 @@
  * system cannot be reached (the caller waits and calls again), `rejected` or `too_large` for what will never work as it is.
  */
 import type { Message } from "../change/message.ts";
+import type { MessageRun } from "../change/message-run.ts";
+import type { TableName } from "../ingester/checkpoint.ts";
 
 export interface Transport {
   readonly type: string;
@@ -51,7 +53,16 @@ export interface Sender {
    * has resolved, the bodies may be written over: whoever needs them longer has copied them.
    */
   send(messages: readonly Message[]): Promise<void>;
+  /** The same for one table's changes as they were encoded, where that is what is wanted; then `send` is not called for them. */
+  sendRun?(run: MessageRun, of: RunSource): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Where a run of changes comes from. */
+export interface RunSource {
+  table: TableName;
+  /** How often the table is asked about at present. */
+  pollIntervalMs: number;
 }
 
 export interface Receiver {
