@@ -24,7 +24,7 @@ export const transportTypes: Readonly<Record<TransportType, TransportEntry>> = {
   kafka: { aliases: [], roles: everywhere, built: everywhere },
   nats: { aliases: ["jetstream"], roles: everywhere, built: everywhere },
   rabbitmq: { aliases: ["amqp"], roles: everywhere, built: everywhere },
-  sqs: { aliases: ["aws_sqs"], roles: everywhere, built: [] },
+  sqs: { aliases: ["aws_sqs"], roles: everywhere, built: everywhere },
 };
 
 export const lockTypes: Readonly<Record<LockType, { aliases: readonly string[]; built: boolean }>> = {

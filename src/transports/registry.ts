@@ -17,6 +17,7 @@ const transports: Openers = {
   nats: async (endpoint, logger) => (await import("./nats/transport.ts")).NatsTransport.open(endpoint, logger),
   servicebus: async (endpoint, logger) =>
     new (await import("./servicebus/transport.ts")).ServiceBusTransport(endpoint, logger),
+  sqs: async (endpoint, logger) => new (await import("./sqs/transport.ts")).SqsTransport(endpoint, logger),
   console: async () => new (await import("./console/transport.ts")).ConsoleTransport(process.stdout),
 };
 

@@ -9,6 +9,7 @@ const steps: [name: string, tool: boolean, how: string, fetch: () => void][] = [
   ["mssql-jdbc", isOnPath("mvn") && isOnPath("javac"), JAVA, java.install],
   ["Debezium", isOnPath("mvn") && isOnPath("javac"), JAVA, debezium.install],
   ["Kafka", isOnPath("mvn") && isOnPath("java"), JAVA, brokers.kafka.install],
+  ["ElasticMQ", isOnPath("mvn") && isOnPath("java"), JAVA, brokers.elasticmq.install],
   [
     "python-tds",
     firstOnPath("python3", "python") !== undefined,

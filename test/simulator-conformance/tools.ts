@@ -115,9 +115,12 @@ export const debezium = {
 };
 
 /** The brokers that the tests start, by Maven: their jars in a folder each. */
-export const brokers = {
-  kafka: { install: () => fetchJars(join(root, "test", "support", "kafka", "pom.xml"), join(cache, "kafka", "lib")) },
-};
+export const brokers = { kafka: brokerJars("kafka"), elasticmq: brokerJars("elasticmq") };
+
+function brokerJars(name: string) {
+  const pom = join(root, "test", "support", name, "pom.xml");
+  return { install: () => fetchJars(pom, join(cache, name, "lib")) };
+}
 
 const venv = join(cache, "python");
 const venvPython = process.platform === "win32" ? join(venv, "Scripts", "python.exe") : join(venv, "bin", "python");

@@ -1,5 +1,6 @@
 /** Servers that tests, benchmarks and `npm run demo -- --queue <type>` start for themselves, by the type of their transport. */
 import type { BrokerType } from "../../src/transports/settings.ts";
+import { missingElasticMq, startElasticMq } from "./elasticmq.ts";
 import { missingKafka, startKafka } from "./kafka.ts";
 import { missingNats, startNats } from "./nats.ts";
 import { missingRabbitMq, startRabbitMq } from "./rabbitmq.ts";
@@ -17,4 +18,5 @@ export const brokers: Readonly<Partial<Record<BrokerType, StartableBroker>>> = {
   nats: { missing: missingNats, start: startNats },
   rabbitmq: { missing: missingRabbitMq, start: startRabbitMq },
   servicebus: { missing: () => null, start: startServiceBus },
+  sqs: { missing: missingElasticMq, start: startElasticMq },
 };
