@@ -77,9 +77,23 @@ export async function openCheckpoints({ ingester }: Config, stack: AsyncDisposab
 }
 
 export async function openLocks(config: Config, logger: Logger, stack: AsyncDisposableStack): Promise<LockStore> {
-  const locks = await openLockStore(config.ingester.locks, logger);
+  const { locks: settings } = config.ingester;
+  const locks =
+    settings.type === "sqlserver"
+      ? await sqlServerLocks(config, settings.connectionString, logger)
+      : await openLockStore(settings, logger);
   stack.defer(() => locks.close());
   return locks;
+}
+
+async function sqlServerLocks(
+  config: Config,
+  connectionString: string | undefined,
+  logger: Logger,
+): Promise<LockStore> {
+  const { SqlServerLockStore } = await import("../sources/sqlserver/lock-store.ts");
+  const target = connectionString === undefined ? targetOf(config) : parseConnectionString(connectionString);
+  return new SqlServerLockStore({ target, logger });
 }
 
 export async function openEndpoint(

@@ -37,7 +37,7 @@ export function resolveConfig(
   const endpoints = new Endpoints(settings, dir, env, built, note);
   const queuePath = ["ingester", "queue"];
   const queueEndpoint = endpoints.transport("queue", queuePath, ingester?.queue, "DSTREAM_INGEST_CONNECTION_STRING");
-  const locks = ingester === undefined ? undefined : endpoints.locks(["ingester", "locks"], ingester.locks);
+  const locks = ingester === undefined ? undefined : endpoints.locks(["ingester", "locks"], locksOf(settings));
   const connectionString = endpoints.database();
   endpoints.checkpoints();
 
@@ -97,6 +97,16 @@ export function resolveConfig(
     deadLetters: { path: resolve(dir, all.dead_letters.path ?? ".dstream/dead-letters") },
     log: { level, format: all.log.format },
   };
+}
+
+/** A type that is left out follows the queue: several machines need locks that all of them see. */
+function locksOf({ values, given }: Settings): (EndpointSettings & { type?: string | undefined }) | undefined {
+  const { locks, queue, checkpoints } = values.ingester ?? {};
+  // It is noted as wrong already.
+  if (locks?.type !== undefined || given(["ingester", "locks", "type"])) return locks;
+  // A database whose checkpoints are kept elsewhere may not be written to.
+  const oneMachine = queue?.type === "embedded" || checkpoints?.type === "file";
+  return { ...locks, type: oneMachine ? "embedded" : "sqlserver" };
 }
 
 function tableOverride(from: FileSettings["ingester"]["tables_overrides"]["overrides"][number]): TableOverride {

@@ -63,8 +63,9 @@ const queue = z
 const locks = z
   .strictObject({
     type: lockType()
-      .prefault("embedded")
-      .describe("Where ownership of tables is kept. `none` is for a single ingester that nobody else can start."),
+      .optional()
+      .describe("Where ownership of tables is kept. `none` is for a single ingester that nobody else can start.")
+      .meta({ otherwise: "`embedded` with the embedded queue or checkpoints in a file, else `sqlserver`" }),
     connection_string: secret("DSTREAM_BLOB_CONNECTION_STRING")
       .optional()
       .describe("How the lock store is reached. `sqlserver` without it: the source database."),
@@ -72,7 +73,8 @@ const locks = z
     path: path("`embedded`: the locks' file.").meta({ otherwise: ".dstream/locks.db" }),
   })
   .describe(
-    "Exclusive ownership of tables, so that several ingesters may run. Without this block: the embedded locks.",
+    "Exclusive ownership of tables, so that several ingesters may run. Without this block: a file beside the embedded queue, a table " +
+      "of the source database with any other.",
   );
 
 const checkpoints = z

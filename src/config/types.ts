@@ -31,7 +31,7 @@ export const lockTypes: Readonly<Record<LockType, { aliases: readonly string[]; 
   embedded: { aliases: [], built: true },
   none: { aliases: [], built: true },
   azure_blob: { aliases: ["azureblob", "blob"], built: true },
-  sqlserver: { aliases: ["mssql"], built: false },
+  sqlserver: { aliases: ["mssql"], built: true },
   nats: { aliases: ["jetstream"], built: true },
 };
 

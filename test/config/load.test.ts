@@ -113,6 +113,15 @@ describe("the seed's configuration", () => {
 });
 
 describe("what is left out", () => {
+  test("locks that are left out follow the queue: a file beside the embedded one, the source database with any other", async () => {
+    const queue = 'queue {\n type = "nats"\n connection_string = "nats://localhost"\n}';
+    assert.deepEqual((await readIngester(queue)).ingester.locks, { type: "sqlserver", connectionString: undefined });
+    const file = 'checkpoints {\n type = "file"\n}';
+    assert.equal((await readIngester(`${queue}\n${file}`)).ingester.locks.type, "embedded");
+    const own = 'locks {\n type = "none"\n}';
+    assert.equal((await readIngester(`${queue}\n${own}`)).ingester.locks.type, "none");
+  });
+
   test("queue, locks and router are the embedded ones, beside the configuration file", async () => {
     const { ingester: settings, router, deadLetters, dir, log } = await readIngester("");
     assert.equal(dir, "/etc/shop");
