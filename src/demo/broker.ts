@@ -30,7 +30,12 @@ interface Server {
 /** In a checkout the tests' servers are the demo's as well; the published package has none. */
 const SERVERS = new URL("../../test/support/brokers.ts", import.meta.url);
 
-export async function brokerOf(name: string, connectionString: string | undefined): Promise<Broker | undefined> {
+/** `server`: what else is known of one that is there. */
+export async function brokerOf(
+  name: string,
+  connectionString: string | undefined,
+  server: Partial<Server> = {},
+): Promise<Broker | undefined> {
   const type = canonicalType(transportTypes, name);
   if (type === "embedded") return undefined;
   if (type === undefined || type === "console") {
@@ -42,6 +47,7 @@ export async function brokerOf(name: string, connectionString: string | undefine
   }
   if (connectionString !== undefined) {
     return brokerAt(type, `${type}, as --connection-string says`, {
+      ...server,
       url: connectionString,
       close: () => Promise.resolve(),
     });
@@ -57,8 +63,8 @@ export async function brokerOf(name: string, connectionString: string | undefine
   const lack = brokers[type].missing();
   if (lack !== null)
     throw new NoBroker(`--queue ${type}: ${lack}`, { advice: "Or name one with --connection-string." });
-  const server = await brokers[type].start();
-  return brokerAt(type, `${type} at ${withoutSecret(server.url)}`, server);
+  const started = await brokers[type].start();
+  return brokerAt(type, `${type} at ${withoutSecret(started.url)}`, started);
 }
 
 function brokerAt(type: BrokerType, description: string, server: Server): Broker {

@@ -10,6 +10,8 @@ const MAIN = fileURLToPath(new URL(`../cli/main${extname(fileURLToPath(import.me
 
 export class DemoChild {
   readonly name: "ingester" | "router";
+  /** Of several with one name. */
+  readonly label: string;
   readonly logFile: string;
   readonly #args: string[];
   readonly #cwd: string;
@@ -22,6 +24,7 @@ export class DemoChild {
   constructor(
     name: "ingester" | "router",
     options: {
+      label?: string;
       config: string;
       logFile: string;
       cwd: string;
@@ -30,6 +33,7 @@ export class DemoChild {
     },
   ) {
     this.name = name;
+    this.label = options.label ?? name;
     this.logFile = options.logFile;
     this.#args = [MAIN, name, "--config", options.config];
     this.#cwd = options.cwd;
@@ -55,7 +59,7 @@ export class DemoChild {
       if (this.#process !== child) return;
       this.#process = null;
       if (!this.#expected)
-        this.#onDeath(`The ${this.name} ended by itself (${signal ?? `exit code ${code}`}).\n${this.lastLines()}`);
+        this.#onDeath(`The ${this.label} ended by itself (${signal ?? `exit code ${code}`}).\n${this.lastLines()}`);
     });
   }
 
@@ -68,6 +72,11 @@ export class DemoChild {
     child.kill(signal);
     const [code] = (await exited) as [number | null];
     return code;
+  }
+
+  /** SIGSTOP and SIGCONT. */
+  signal(signal: "SIGSTOP" | "SIGCONT"): void {
+    this.#process?.kill(signal);
   }
 
   lastLines(): string {

@@ -1,8 +1,11 @@
 /** Reads every destination, as an application behind dstream would, and keeps what it got for the verdict. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { TransportError } from "../errors.ts";
 import type { Transport } from "../transports/transport.ts";
 import type { Display } from "./display.ts";
 import type { Received } from "./verdict.ts";
+
+const RETRY_MS = 200;
 
 export class Consumer {
   /** Everything that arrived, in order of arrival per destination, repeats included. */
@@ -44,7 +47,19 @@ export class Consumer {
     while (this.idle < 300) await sleep(50);
   }
 
+  /** As an application does: it takes what comes again after a broken connection, and knows a repeat by its id. */
   async #receive(topic: string, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.#receiveOnce(topic, signal);
+      } catch (error) {
+        if (!(error instanceof TransportError)) throw error;
+        await sleep(RETRY_MS, undefined, { signal }).catch(() => {});
+      }
+    }
+  }
+
+  async #receiveOnce(topic: string, signal: AbortSignal): Promise<void> {
     const entity = { kind: "topic", name: topic, subscription: "sub1" } as const;
     await this.#transport.ensure(entity);
     const receiver = await this.#transport.receiver(entity);

@@ -39,6 +39,8 @@ const LIVING = "owner IS NOT NULL AND until > SYSUTCDATETIME()";
 export class SqlServerLockStore implements LockStore {
   readonly type = "sqlserver";
   readonly #connection: SqlConnection;
+  /** Its own: a renewal waits behind no other question. */
+  readonly #renewals: SqlConnection;
   readonly #table: string;
   readonly #name: string;
   readonly #leaseMs: number;
@@ -50,6 +52,7 @@ export class SqlServerLockStore implements LockStore {
     // A renewal has to fail in time.
     const times = { answer: leaseMs / 4, stall: leaseMs / 4, cancel: 1_000 };
     this.#connection = new SqlConnection({ ...target, applicationIntent: "ReadWrite" }, times);
+    this.#renewals = new SqlConnection({ ...target, applicationIntent: "ReadWrite" }, times);
     const parts = table.split(".");
     const name = parts.pop()!;
     this.#table = `${quoteName(parts.join(".") || "dbo")}.${quoteName(name)}`;
@@ -89,7 +92,7 @@ export class SqlServerLockStore implements LockStore {
 
   async close(): Promise<void> {
     await this.#locks.close();
-    await this.#connection.close();
+    await Promise.all([this.#connection.close(), this.#renewals.close()]);
   }
 
   /** The token; null: somebody has it. `dead`: an ownership that is over before its lease. */
@@ -168,6 +171,7 @@ export class SqlServerLockStore implements LockStore {
         `ON t.name = v.name COLLATE ${NAMES} AND t.owner = v.lease;`,
       parameters,
       "renewing locks in",
+      { connection: this.#renewals },
     );
     return new Set(rows.map(([owner]) => String(owner)));
   }
@@ -194,11 +198,16 @@ export class SqlServerLockStore implements LockStore {
   }
 
   /** The rows of all result sets. `none`: where the table is missing there are none; else it is made. */
-  async #query(sql: string, parameters: Parameter[], doing: string, { none = false } = {}): Promise<unknown[][]> {
+  async #query(
+    sql: string,
+    parameters: Parameter[],
+    doing: string,
+    { none = false, connection = this.#connection } = {},
+  ): Promise<unknown[][]> {
     for (let attempt = 1; ; attempt++) {
       try {
         const options = { doing: `${doing} the lock table ${this.#name}` };
-        const { sets } = await this.#connection.query(sql, parameters, NEVER, options);
+        const { sets } = await connection.query(sql, parameters, NEVER, options);
         return sets.flatMap(({ rows }) => rows);
       } catch (error) {
         const number = error instanceof SourceError ? (error.number ?? 0) : 0;

@@ -6,6 +6,7 @@
  * - Nothing is given back by abandoning it: that counts as a delivery, and after so many the service dead-letters a message by itself.
  *   What is abandoned stays here, and goes out again.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ServiceBusClient, ServiceBusReceivedMessage, ServiceBusSessionReceiver } from "@azure/service-bus";
 import { TransportError } from "../../errors.ts";
 import type { Session } from "../backlog-receiving.ts";
@@ -34,6 +35,7 @@ export interface ServiceBusHandle {
 const PREFETCH = 500;
 /** How long a session is held that has nothing more. */
 const IDLE_MS = 1_000;
+const CLOSE_WITHIN_MS = 1_000;
 /** https://learn.microsoft.com/azure/service-bus-messaging/service-bus-dead-letter-queues: 4 KB of UTF-16. */
 const LONGEST_REASON = 2_000;
 /** A renewal of a session's lock ends after so long: longer than anything is out. */
@@ -225,7 +227,8 @@ export class SessionHolder {
     for (const key of this.#keys) this.#backlog.forget(key);
     for (const settled of this.#unsettled.values()) settled();
     this.#unsettled.clear();
-    await this.#receiver.close().catch(() => {});
+    // On a connection that is lost the client waits for an answer for a minute.
+    await Promise.race([this.#receiver.close().catch(() => {}), sleep(CLOSE_WITHIN_MS, undefined, { ref: false })]);
     this.#onEnd(error);
   }
 }
