@@ -3,6 +3,7 @@ const BENCHMARKS: Record<string, () => Promise<{ run(args: string[]): Promise<vo
   simulator: () => import("./simulator.ts"),
   reader: () => import("./reader.ts"),
   pipeline: () => import("./pipeline.ts"),
+  transports: () => import("./transports.ts"),
 };
 
 const [name, ...args] = process.argv.slice(2);
