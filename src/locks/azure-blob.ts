@@ -7,9 +7,8 @@
  * that one, and no work was done under it.
  */
 import { randomUUID } from "node:crypto";
-import { DefaultAzureCredential } from "@azure/identity";
-import { BlobServiceClient, type ContainerClient, RestError, type StoragePipelineOptions } from "@azure/storage-blob";
-import { TransportError } from "../errors.ts";
+import type { ContainerClient } from "@azure/storage-blob";
+import { askingBlobs as asking, openContainer, statusOf } from "../azure/blob-storage.ts";
 import { hasEnded, type ProcessIdentity, thisProcess } from "../process-identity.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { type LeasedLock, LeaseKeeper, type Moment, now, type Renewal } from "./leased.ts";
@@ -33,9 +32,6 @@ interface Ownership {
   realm: string;
   started: string;
 }
-
-/** Retries are the callers': a renewal has to fail in time. */
-const PIPELINE: StoragePipelineOptions = { retryOptions: { maxTries: 2, tryTimeoutInMs: 4_000, retryDelayInMs: 200 } };
 
 export class AzureBlobLockStore implements LockStore {
   readonly type = "azure_blob";
@@ -62,15 +58,7 @@ export class AzureBlobLockStore implements LockStore {
     logger,
     leaseSeconds = 15,
   }: AzureBlobLockOptions): Promise<AzureBlobLockStore> {
-    const container = clientOf(connectionString).getContainerClient(containerName);
-    await asking(container, `making the container ${containerName}`, async () => {
-      try {
-        await container.createIfNotExists();
-      } catch (error) {
-        // One that may write blobs need not be one that may make containers.
-        if (statusOf(error) !== 403 || !(await container.exists().catch(() => false))) throw error;
-      }
-    });
+    const container = await openContainer({ connectionString, containerName, whose: "the azure_blob locks" });
     return new AzureBlobLockStore(container, leaseSeconds, logger);
   }
 
@@ -258,54 +246,3 @@ function identityOf(metadata: Record<string, string>): ProcessIdentity {
     started: Number(metadata["started"] ?? 0),
   };
 }
-
-function clientOf(connectionString: string): BlobServiceClient {
-  const text = connectionString.trim();
-  try {
-    if (/^https?:\/\//i.test(text)) {
-      // An address with a shared access signature signs in by itself.
-      const credential = text.includes("sig=") ? undefined : new DefaultAzureCredential();
-      return new BlobServiceClient(text, credential, PIPELINE);
-    }
-    return BlobServiceClient.fromConnectionString(text, PIPELINE);
-  } catch (error) {
-    throw new TransportError(
-      "rejected",
-      `The connection string of the azure_blob locks is none of a storage account: ${(error as Error).message}`,
-      {
-        cause: error,
-        advice:
-          "Copy it from the storage account (Access keys), or write its address, https://<account>.blob.core.windows.net, to sign in with a " +
-          "managed identity.",
-      },
-    );
-  }
-}
-
-function statusOf(error: unknown): number | undefined {
-  return error instanceof RestError ? error.statusCode : undefined;
-}
-
-async function asking<T>(container: ContainerClient, doing: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof TransportError) throw error;
-    const { code, message } = error as { code?: string; message: string };
-    const said = `While ${doing} at ${container.accountName || container.url}: ${code ?? message.split("\n")[0]}`;
-    // An answer to HEAD has no code.
-    const advice = ADVICE[code ?? ""] ?? (statusOf(error) === 403 ? ADVICE["AuthorizationFailure"] : undefined);
-    if (advice !== undefined) throw new TransportError("rejected", said, { cause: error, advice });
-    throw new TransportError("unavailable", said, { cause: error, advice: "It is waited for." });
-  }
-}
-
-/** https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes */
-const ADVICE: Readonly<Record<string, string>> = {
-  AuthenticationFailed: "Look at the account's name and key in the connection string, and at this machine's clock.",
-  AuthorizationFailure:
-    "Look at the account's name and key in the connection string, its firewall, and whether who signs in may read and write blobs.",
-  AuthorizationPermissionMismatch: "Give who signs in the role Storage Blob Data Contributor on the container.",
-  InvalidResourceName: "Container names have 3 to 63 lower-case letters, digits and single hyphens.",
-  AccountIsDisabled: "The storage account is disabled.",
-};
