@@ -17,6 +17,7 @@ import { TransportError } from "../../errors.ts";
 import type { Session } from "../backlog-receiving.ts";
 import type { KeyedBacklog, Received } from "../keyed-backlog.ts";
 import { Settled } from "../settled.ts";
+import { SharedWork } from "../shared-work.ts";
 import { type KafkaConnection, kafkaError } from "./connection.ts";
 import { messageOf } from "./message.ts";
 
@@ -64,8 +65,7 @@ export class KafkaSession implements Session<KafkaHandle> {
   #closed = false;
   /** When we last asked the broker as a member, and were answered, besides heartbeats. */
   #heard = 0;
-  #committing: Promise<void> | null = null;
-  #commitNext: Promise<void> | null = null;
+  readonly #committing = new SharedWork(() => this.#commit());
   #room: (() => void) | null = null;
 
   constructor(reading: KafkaReading, backlog: KeyedBacklog<KafkaHandle>) {
@@ -109,14 +109,14 @@ export class KafkaSession implements Session<KafkaHandle> {
       if (this.#settled.get(partition)!.settle([offset])) this.#risen.add(partition);
     }
     this.#room?.();
-    await this.#committed();
+    await this.#committing.done();
     this.#mustHave(received[0]!.handle.assignment);
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#committed().catch(() => {});
+    await this.#committing.done().catch(() => {});
     this.#failure ??= new TransportError("rejected", `The receiver of ${this.#reading.what} was closed.`);
     this.#assignment = -1;
     this.#room?.();
@@ -135,12 +135,12 @@ export class KafkaSession implements Session<KafkaHandle> {
     for (let next = 0; this.backlog.out > 0 && performance.now() < deadline && this.#isMember() && !this.lost; ) {
       if (performance.now() > next) {
         for (const partition of this.#settled.keys()) this.#risen.add(partition);
-        await this.#committed().catch(() => {});
+        await this.#committing.done().catch(() => {});
         next = performance.now() + this.#reading.sessionTimeoutMs / 5;
       }
       await sleep(20);
     }
-    if (this.#isMember()) await Promise.race([this.#committed().catch(() => {}), sleep(LEAVE_WITHIN_MS)]);
+    if (this.#isMember()) await Promise.race([this.#committing.done().catch(() => {}), sleep(LEAVE_WITHIN_MS)]);
     this.#assignment = -1;
     this.#stream = null;
     this.backlog.clear();
@@ -219,24 +219,6 @@ export class KafkaSession implements Session<KafkaHandle> {
         },
       );
     }
-  }
-
-  /** One commit for all who wait, and one more for those who came while it was under way. */
-  #committed(): Promise<void> {
-    if (this.#committing === null) {
-      this.#committing = this.#commit().finally(() => {
-        this.#committing = null;
-      });
-      return this.#committing;
-    }
-    const before = this.#committing;
-    this.#commitNext ??= before
-      .catch(() => {})
-      .then(() => {
-        this.#commitNext = null;
-        return this.#committed();
-      });
-    return this.#commitNext;
   }
 
   async #commit(): Promise<void> {

@@ -20,6 +20,7 @@ import type { Connected, NatsLink } from "../../nats/link.ts";
 import type { Session } from "../backlog-receiving.ts";
 import type { KeyedBacklog, Received } from "../keyed-backlog.ts";
 import { Settled, type SettledState } from "../settled.ts";
+import { SharedWork } from "../shared-work.ts";
 import { messageOf } from "./message.ts";
 
 export interface Reading {
@@ -58,8 +59,7 @@ export class NatsSession implements Session<number> {
   #revision = 0;
   #lock: Lock | null = null;
   #messages: ConsumerMessages | null = null;
-  #saving: Promise<void> | null = null;
-  #saveNext: Promise<void> | null = null;
+  readonly #saving = new SharedWork(() => this.#save());
   #room: (() => void) | null = null;
   #deleted = { floor: 0, at: 0 };
   readonly #running: Promise<void>;
@@ -78,7 +78,7 @@ export class NatsSession implements Session<number> {
     if (this.#failure !== null) throw this.#failure;
     this.#settled.settle(received.map(({ handle }) => handle));
     this.#room?.();
-    await this.#saved();
+    await this.#saving.done();
   }
 
   async close(): Promise<void> {
@@ -87,7 +87,7 @@ export class NatsSession implements Session<number> {
     this.#room?.();
     await this.#messages?.close().catch(() => {});
     await this.#running;
-    await this.#saving?.catch(() => {});
+    await this.#saving.idle();
     await this.#delete(true).catch(() => {});
     await this.#lock?.release().catch(() => {});
   }
@@ -154,24 +154,6 @@ export class NatsSession implements Session<number> {
       if (this.#failure !== null) return;
       await new Promise<void>((resolve) => (this.#room = resolve));
     }
-  }
-
-  /** One write for all who wait, and one more for those who came while it was under way. */
-  #saved(): Promise<void> {
-    if (this.#saving === null) {
-      this.#saving = this.#save().finally(() => {
-        this.#saving = null;
-      });
-      return this.#saving;
-    }
-    const before = this.#saving;
-    this.#saveNext ??= before
-      .catch(() => {})
-      .then(() => {
-        this.#saveNext = null;
-        return this.#saved();
-      });
-    return this.#saveNext;
   }
 
   async #save(): Promise<void> {
