@@ -12,13 +12,15 @@ const BATCH_FORMAT = 0x80013700;
 export type Condition = readonly [condition: string, description: string];
 
 export interface Service {
+  /** Why a token for an address (`$cbs`, put-token) is refused, or null; where it is missing, each is taken. */
+  authorize?(audience: string, token: string): Condition | null;
   /** The largest transfer that the entity takes, in bytes; or why it cannot be sent to. */
   openForSending(address: string, link: Receiver): number | Condition;
   /** Encoded messages, accepted as a whole; or why they are refused. */
   accept(address: string, messages: readonly Buffer[], link: Receiver): Condition | null;
   /** Opens the link itself, now or later, with `openLink` or `refuseLink`. */
   openForReceiving(address: string, link: Sender): void;
-  /** To a question on `<address>/$management`. */
+  /** To a question on `<address>/$management`; Event Hubs is asked on `$management` alone. */
   answer(
     address: string,
     request: Message,
@@ -72,7 +74,7 @@ export class AmqpServer {
     this.#addresses.set(link, address);
     link.set_target({ address } as never);
     link.set_source((link as unknown as { remote: { attach: { source: never } } }).remote.attach.source);
-    if (address === "$cbs" || address.endsWith("/$management")) return;
+    if (address === "$cbs" || isManagement(address)) return;
     const opened = this.#service.openForSending(address, link);
     if (typeof opened === "number") setAttach(link, { max_message_size: opened });
     else refuseLink(link, opened);
@@ -81,7 +83,7 @@ export class AmqpServer {
   #clientReceives(link: Sender): void {
     const address = link.source?.address ?? "";
     this.#addresses.set(link, address);
-    if (address === "$cbs" || address.endsWith("/$management")) {
+    if (address === "$cbs" || isManagement(address)) {
       openLink(link);
       return;
     }
@@ -94,13 +96,16 @@ export class AmqpServer {
     const address = this.#addresses.get(receiver!) ?? "";
     if (address === "$cbs") {
       accept(delivery);
-      this.#reply(connection, "$cbs", message!, { "status-code": 202, "status-description": "Accepted" });
+      const { name } = message!.application_properties as { name: string };
+      const refused = this.#service.authorize?.(name, String(message!.body)) ?? null;
+      const [status, said] = refused === null ? [202, "Accepted"] : [STATUS[refused[0]] ?? 500, refused[1]];
+      this.#reply(connection, "$cbs", message!, { "status-code": status, "status-description": said });
       return;
     }
-    if (address.endsWith("/$management")) {
+    if (isManagement(address)) {
       accept(delivery);
       const { status, description, body, properties } = this.#service.answer(
-        address.slice(0, -"/$management".length),
+        address.replace(/\/?\$management$/, ""),
         message!,
       );
       // Service Bus names them one way, Event Hubs the other.
@@ -142,6 +147,12 @@ export class AmqpServer {
       body,
     } as never);
   }
+}
+
+const STATUS: Readonly<Record<string, number>> = { "amqp:not-found": 404, "amqp:unauthorized-access": 401 };
+
+function isManagement(address: string): boolean {
+  return /(^|\/)\$management$/.test(address);
 }
 
 /** Answers a link that waits for it. `source` and `properties` as the broker's side has them. */
