@@ -73,9 +73,14 @@ async function checkEndpoint(endpoint: Endpoint, role: string, entities: Entity[
   await using stack = new AsyncDisposableStack();
   try {
     const transport = await openEndpoint(endpoint, silent, stack);
-    const missing: string[] = [];
-    for (const entity of entities) if (!(await transport.exists(entity))) missing.push(entity.name);
-    const message = missing.length === 0 ? "is there" : `will be made at start: ${missing.join(", ")}`;
+    const missing: Entity[] = [];
+    for (const entity of entities) if (!(await transport.exists(entity))) missing.push(entity);
+    const names = missing.map(({ name }) => name).join(", ");
+    if (missing.length > 0 && transport.howToMake !== undefined) {
+      const fix = missing.map((entity) => transport.howToMake!(entity)).join("\n");
+      return [{ severity: "error", subject, message: `is missing, and others have to make it: ${names}`, fix }];
+    }
+    const message = missing.length === 0 ? "is there" : `will be made at start: ${names}`;
     return [{ severity: "ok", subject, message }];
   } catch (error) {
     return [failure(subject, error)];

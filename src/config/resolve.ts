@@ -35,9 +35,10 @@ export function resolveConfig(
   const dir = dirname(resolve(file));
   const { ingester, router } = settings.values;
   const endpoints = new Endpoints(settings, dir, env, built, note);
+  const locks = ingester === undefined ? undefined : endpoints.locks(["ingester", "locks"], locksOf(settings));
+  if (locks?.type === "azure_blob") endpoints.blobs = locks.connectionString;
   const queuePath = ["ingester", "queue"];
   const queueEndpoint = endpoints.transport("queue", queuePath, ingester?.queue, "DSTREAM_INGEST_CONNECTION_STRING");
-  const locks = ingester === undefined ? undefined : endpoints.locks(["ingester", "locks"], locksOf(settings));
   const connectionString = endpoints.database();
   endpoints.checkpoints();
 
@@ -140,6 +141,8 @@ class Endpoints {
   private readonly env: Environment;
   private readonly built: Built;
   private readonly note: Note;
+  /** A storage account, for what says none of its own. */
+  blobs: string | undefined;
 
   constructor(settings: Settings, dir: string, env: Environment, built: Built, note: Note) {
     this.settings = settings;
@@ -170,7 +173,28 @@ class Endpoints {
     const connectionString = this.connectionString(path, from, variable);
     if (connectionString === undefined) return undefined;
     const settings = from?.[type] ?? brokerSettings[type].parse({});
-    return { type, connectionString, settings } as BrokerEndpoint;
+    const endpoint = { type, connectionString, settings } as BrokerEndpoint;
+    return endpoint.type === "eventhubs" ? this.withBlobs(role, path, endpoint) : endpoint;
+  }
+
+  /** Event Hubs' readers keep in Blob Storage what Event Hubs does not keep; what is sent to needs none. */
+  private withBlobs(
+    role: TransportRole,
+    path: Path,
+    endpoint: BrokerEndpoint<"eventhubs">,
+  ): BrokerEndpoint<"eventhubs"> | undefined {
+    const variable = "DSTREAM_BLOB_CONNECTION_STRING";
+    const own = endpoint.settings.blob_connection_string ?? (this.env[variable]?.trim() || this.blobs);
+    const given = this.settings.given([...path, "eventhubs", "blob_connection_string"]);
+    if (own === undefined && role !== "output" && !given) {
+      const what = "blob_connection_string is missing: Event Hubs itself does not keep how far it was read";
+      this.note(this.settings.place([...path, "eventhubs"]), what, `Give it in eventhubs { … }, or set ${variable}.`);
+      return undefined;
+    }
+    return {
+      ...endpoint,
+      settings: { ...endpoint.settings, ...(own !== undefined && { blob_connection_string: own }) },
+    };
   }
 
   /** Where a source block is silent, it means the ingest queue, if that is of the same type. */

@@ -20,7 +20,7 @@ export const transportTypes: Readonly<Record<TransportType, TransportEntry>> = {
   embedded: { aliases: [], roles: everywhere, built: everywhere },
   console: { aliases: [], roles: ["output"], built: ["output"] },
   servicebus: { aliases: ["azure_service_bus", "azure_servicebus"], roles: everywhere, built: everywhere },
-  eventhubs: { aliases: ["eventhub", "azure_event_hubs", "azure_eventhubs"], roles: everywhere, built: [] },
+  eventhubs: { aliases: ["eventhub", "azure_event_hubs", "azure_eventhubs"], roles: everywhere, built: everywhere },
   kafka: { aliases: [], roles: everywhere, built: everywhere },
   nats: { aliases: ["jetstream"], roles: everywhere, built: everywhere },
   rabbitmq: { aliases: ["amqp"], roles: everywhere, built: everywhere },

@@ -147,6 +147,34 @@ export class KeyedBacklog<T> {
     if (lane.out !== null) this.#out--;
   }
 
+  /** What waits and is meant goes out no more, and is forgotten. True: some of it is out, and may still be settled. */
+  withhold(meant: (handle: T) => boolean): boolean {
+    let isOut = false;
+    for (const [key, lane] of this.#lanes) {
+      const gone = lane.waiting.filter(({ handle }) => meant(handle));
+      for (const { message } of gone) this.#bytes -= messageSize(message);
+      this.#count -= gone.length;
+      if (gone.length > 0) lane.waiting = lane.waiting.filter(({ handle }) => !meant(handle));
+      if (lane.out?.some(({ handle }) => meant(handle))) isOut = true;
+      else if (lane.out === null && lane.waiting.length === 0) {
+        this.#lanes.delete(key);
+        this.#ready.delete(key);
+      }
+    }
+    return isOut;
+  }
+
+  /** The same for keys of which something is out: it comes from somebody else again. */
+  forgetAll(meant: (handle: T) => boolean): void {
+    this.withhold(meant);
+    for (const [key, { waiting, out }] of this.#lanes) {
+      if (!out?.some(({ handle }) => meant(handle))) continue;
+      this.forget(key);
+      // Of another source, as where a key has moved from one to the other.
+      for (const received of waiting) this.put(received);
+    }
+  }
+
   /** The delivery was settled: its key is free. */
   done(batch: KeyBatch<T>): void {
     if (batch.lane !== this.#lanes.get(batch.key)) return;

@@ -1,5 +1,6 @@
 /** Every transport by its type. To add one: a folder, and a line here (and in config/types.ts, which names it to users). */
 import { DStreamError } from "../errors.ts";
+import { openLockStore } from "../locks/registry.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Endpoint } from "./settings.ts";
 import type { Transport } from "./transport.ts";
@@ -18,6 +19,11 @@ const transports: Openers = {
   servicebus: async (endpoint, logger) =>
     new (await import("./servicebus/transport.ts")).ServiceBusTransport(endpoint, logger),
   sqs: async (endpoint, logger) => new (await import("./sqs/transport.ts")).SqsTransport(endpoint, logger),
+  eventhubs: async (endpoint, logger) => {
+    const openLocks = (connectionString: string, containerName: string) =>
+      openLockStore({ type: "azure_blob", connectionString, containerName }, logger);
+    return new (await import("./eventhubs/transport.ts")).EventHubsTransport(endpoint, { openLocks, logger });
+  },
   console: async () => new (await import("./console/transport.ts")).ConsoleTransport(process.stdout),
 };
 

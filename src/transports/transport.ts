@@ -14,6 +14,8 @@ export interface Transport {
   readonly ended?: AbortSignal;
   /** Creates the entity where it is missing; safe from several processes at once. Leaves an existing one as it is. */
   ensure(entity: Entity): Promise<void>;
+  /** Where entities are made by others: how this one is made. Undefined: `ensure` makes them. */
+  howToMake?(entity: Entity): string;
   /** Looks, changes nothing: false where the entity is missing. For `dstream check`. */
   exists(entity: Entity): Promise<boolean>;
   sender(entity: Entity): Promise<Sender>;

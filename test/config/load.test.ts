@@ -122,6 +122,28 @@ describe("what is left out", () => {
     assert.equal((await readIngester(`${queue}\n${own}`)).ingester.locks.type, "none");
   });
 
+  test("Event Hubs keeps in the storage account of azure_blob locks what it has no place for, unless another one is named", async () => {
+    const blobsOf = async (text: string, env = {}) => {
+      const { ingester: settings } = await readIngester(text, env);
+      const { endpoint } = settings.queue;
+      assert.ok(endpoint.type === "eventhubs");
+      return endpoint.settings.blob_connection_string;
+    };
+    const hub = (block: string) => `queue {\n type = "eventhub"\n connection_string = "Endpoint=x"\n${block}\n}`;
+    const locks = 'locks {\n type = "azure_blob"\n connection_string = "AccountName=locks"\n}';
+    assert.equal(await blobsOf(`${hub("")}\n${locks}`), "AccountName=locks");
+    const env = { DSTREAM_BLOB_CONNECTION_STRING: "AccountName=env" };
+    assert.equal(await blobsOf(hub(""), env), "AccountName=env");
+    const own = hub('eventhubs {\n blob_connection_string = "AccountName=own"\n}');
+    assert.equal(await blobsOf(`${own}\n${locks}`, env), "AccountName=own");
+    assert.deepEqual(await problems(ingester(hub(""))), [
+      "4:1: blob_connection_string is missing: Event Hubs itself does not keep how far it was read",
+      "  Give it in eventhubs { … }, or set DSTREAM_BLOB_CONNECTION_STRING.",
+    ]);
+    const output = `${ingester("")}router {\n output {\n type = "eventhubs"\n connection_string = "Endpoint=x"\n }\n}`;
+    assert.equal((await read(output)).router.output.type, "eventhubs");
+  });
+
   test("queue, locks and router are the embedded ones, beside the configuration file", async () => {
     const { ingester: settings, router, deadLetters, dir, log } = await readIngester("");
     assert.equal(dir, "/etc/shop");

@@ -1,6 +1,7 @@
 /** Servers that tests, benchmarks and `npm run demo -- --queue <type>` start for themselves, by the type of their transport. */
 import type { BrokerType } from "../../src/transports/settings.ts";
 import { missingElasticMq, startElasticMq } from "./elasticmq.ts";
+import { missingEventHubs, startEventHubs } from "./eventhubs.ts";
 import { missingKafka, startKafka } from "./kafka.ts";
 import { missingNats, startNats } from "./nats.ts";
 import { missingRabbitMq, startRabbitMq } from "./rabbitmq.ts";
@@ -14,6 +15,7 @@ export interface StartableBroker {
 }
 
 export const brokers: Readonly<Partial<Record<BrokerType, StartableBroker>>> = {
+  eventhubs: { missing: missingEventHubs, start: startEventHubs },
   kafka: { missing: missingKafka, start: startKafka },
   nats: { missing: missingNats, start: startNats },
   rabbitmq: { missing: missingRabbitMq, start: startRabbitMq },

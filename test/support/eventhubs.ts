@@ -14,7 +14,7 @@ export interface EventHubsServer extends TestServer {
   readonly blobs: string;
   /** See azure-broker/eventhubs-main.ts. */
   readonly controlUrl: string;
-  control(what: string): Promise<void>;
+  control(what: string): Promise<string>;
 }
 
 export const missingEventHubs = missingAzurite;
@@ -58,6 +58,6 @@ export async function startEventHubs({
       await server.close();
       await storage.close();
     },
-    control: async (what) => void (await fetch(`http://127.0.0.1:${control}/?${what}`)),
+    control: async (what) => await (await fetch(`http://127.0.0.1:${control}/?${what}`)).text(),
   };
 }

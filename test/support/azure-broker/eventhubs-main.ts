@@ -14,5 +14,5 @@ createServer((request, response) => {
   if (what.has("trim")) service.trim(what.get("trim")!, Number(what.get("before")));
   if (what.has("busy")) service.busy = Number(what.get("busy"));
   if (what.has("drop")) amqp.dropConnections();
-  response.end();
+  response.end(what.has("credit") ? String(service.credit(what.get("credit")!)) : "");
 }).listen(Number(control), "127.0.0.1");

@@ -62,6 +62,12 @@ export class EventHubs implements Service {
     }
   }
 
+  /** How many events its readers have room for by their own account, all together. */
+  credit(name: string): number {
+    const readers = (this.#hub(name)?.partitions ?? []).flatMap(({ readers }) => [...readers.values()]);
+    return readers.flatMap((group) => [...group]).reduce((sum, reader) => sum + reader.credit, 0);
+  }
+
   /** https://learn.microsoft.com/azure/event-hubs/authenticate-shared-access-signature */
   authorize(audience: string, token: string): Condition | null {
     const path = audience.replace(/^\w+:\/\/[^/]*\//, "").split("/")[0]!;

@@ -72,9 +72,18 @@ export class PartitionReader {
     reader.#serve();
   }
 
+  /** What the client has given, less what is written but not out yet. */
+  get credit(): number {
+    const { outgoing } = this.#link.session as unknown as {
+      outgoing: { next_delivery_id: number; next_pending_delivery: number };
+    };
+    const waiting = outgoing.next_delivery_id - outgoing.next_pending_delivery;
+    return (this.#link as unknown as { credit: number }).credit - waiting;
+  }
+
   pump(): void {
     const { row } = this.#partition;
-    while (!this.#ended && this.#credit() > 0 && this.#link.sendable()) {
+    while (!this.#ended && this.credit > 0 && this.#link.sendable()) {
       if (this.#ahead.length === 0) {
         if (this.#after >= row.last) return;
         this.#ahead = this.#log.after(row.hub, row.partition, this.#after, EVENTS_A_READ);
@@ -119,15 +128,6 @@ export class PartitionReader {
   #gone(): void {
     this.#ended = true;
     this.#group.delete(this);
-  }
-
-  /** What the client has given, less what is written but not out yet. */
-  #credit(): number {
-    const { outgoing } = this.#link.session as unknown as {
-      outgoing: { next_delivery_id: number; next_pending_delivery: number };
-    };
-    const waiting = outgoing.next_delivery_id - outgoing.next_pending_delivery;
-    return (this.#link as unknown as { credit: number }).credit - waiting;
   }
 }
 
