@@ -7,9 +7,10 @@ export interface NatsPlace {
   connectionString: string;
   prefix: string;
   leaseMs: number;
+  settings?: object;
 }
 
-export const open = async ({ connectionString, prefix, leaseMs }: NatsPlace) => {
-  const endpoint = { type: "nats", connectionString, settings: natsSettings.parse({}) } as const;
+export const open = async ({ connectionString, prefix, leaseMs, settings = {} }: NatsPlace) => {
+  const endpoint = { type: "nats", connectionString, settings: natsSettings.parse(settings) } as const;
   return prefixed(await NatsTransport.open(endpoint, silent, { leaseMs, leases: `test-${prefix}readers` }), prefix);
 };

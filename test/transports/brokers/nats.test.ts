@@ -1,9 +1,11 @@
 /** The transport contract on a real NATS server. */
 import assert from "node:assert/strict";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { selfSignedCertificate } from "../../../simulator/tds/certificate.ts";
 import { missingNats, startNats } from "../../support/nats.ts";
-import { missingServer, type TestServer } from "../../support/server.ts";
+import { missingServer, type TestServer, temporaryFolder } from "../../support/server.ts";
 import { transportContract } from "../contract.ts";
 import { type NatsPlace, open } from "./nats-opener.ts";
 
@@ -48,5 +50,28 @@ else {
       }
     }
     await assert.rejects(open(placeAt("127.0.0.1:4222", SHORT_MS)), { reason: "rejected", advice: /nats:\/\// });
+  });
+
+  test("TLS: a certificate of one's own is taken with ca_file, and refused without", async () => {
+    const folder = temporaryFolder("nats-tls");
+    const { cert, key } = selfSignedCertificate(["127.0.0.1", "localhost"]);
+    writeFileSync(join(folder, "cert.pem"), cert);
+    writeFileSync(join(folder, "key.pem"), key);
+    const own = await startNats([
+      "--tls",
+      `--tlscert=${join(folder, "cert.pem")}`,
+      `--tlskey=${join(folder, "key.pem")}`,
+    ]);
+    try {
+      const url = own.url.replace("nats://127.0.0.1", "tls://localhost");
+      const at = (settings: object) => open({ ...placeAt(url, SHORT_MS), settings });
+      const transport = await at({ ca_file: join(folder, "cert.pem") });
+      await transport.ensure({ kind: "queue", name: "ingest-queue" });
+      await transport.close();
+      await assert.rejects(at({}), /certificate/);
+    } finally {
+      await own.close();
+      rmSync(folder, { recursive: true });
+    }
   });
 }
