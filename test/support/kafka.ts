@@ -20,14 +20,16 @@ export function missingKafka(): string | null {
 export interface KafkaOptions {
   /** Lets clients in with these mechanisms only, as ada with the password "p@ss:w/rd". */
   sasl?: readonly ("PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512")[];
+  /** Key and certificate, PEM: clients come over TLS. */
+  tls?: { key: string; cert: string };
 }
 
 export const KAFKA_USER = { name: "ada", password: "p@ss:w/rd" };
 
-export async function startKafka({ sasl = [] }: KafkaOptions = {}): Promise<TestServer> {
+export async function startKafka({ sasl = [], tls }: KafkaOptions = {}): Promise<TestServer> {
   const folder = temporaryFolder("kafka");
   const [port, controller, inner] = [await freePort(), await freePort(), await freePort()];
-  const client = sasl.length > 0 ? "SASL_PLAINTEXT" : "PLAINTEXT";
+  const client = `${sasl.length > 0 ? "SASL_" : ""}${tls === undefined ? "PLAINTEXT" : "SSL"}`;
   const file = join(folder, "server.properties");
   const properties = {
     "process.roles": "broker,controller",
@@ -51,6 +53,10 @@ export async function startKafka({ sasl = [] }: KafkaOptions = {}): Promise<Test
     "broker.heartbeat.interval.ms": 300,
     "log.cleaner.dedupe.buffer.size": 2_000_000,
     "num.recovery.threads.per.data.dir": 2,
+    ...(tls !== undefined && {
+      "listener.name.client.ssl.keystore.type": "PEM",
+      "listener.name.client.ssl.keystore.location": join(folder, "keystore.pem"),
+    }),
     ...(sasl.length > 0 && { "sasl.enabled.mechanisms": sasl.join(",") }),
     ...(sasl.includes("PLAIN") && {
       "listener.name.client.plain.sasl.jaas.config": `org.apache.kafka.common.security.plain.PlainLoginModule required user_${KAFKA_USER.name}="${KAFKA_USER.password}";`,
@@ -70,6 +76,7 @@ export async function startKafka({ sasl = [] }: KafkaOptions = {}): Promise<Test
       .map(([name, value]) => `${name}=${value}\n`)
       .join(""),
   );
+  if (tls !== undefined) writeFileSync(join(folder, "keystore.pem"), `${tls.key}${tls.cert}`);
   // Quiet, and whole: what goes wrong stands in the log.
   writeFileSync(join(folder, "log4j2.yaml"), LOGGING);
   const java = [
@@ -93,7 +100,7 @@ export async function startKafka({ sasl = [] }: KafkaOptions = {}): Promise<Test
     file,
     ...scram,
   ]);
-  const url = `kafka://127.0.0.1:${port}`;
+  const url = `kafka${tls === undefined ? "" : "s"}://127.0.0.1:${port}`;
   const server = new ServerProcess({
     name: "Kafka",
     folder,

@@ -1,10 +1,12 @@
 /** The transport contract on a real Kafka. */
 import assert from "node:assert/strict";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { Admin } from "@platformatic/kafka";
+import { selfSignedCertificate } from "../../../simulator/tds/certificate.ts";
 import { KAFKA_USER, missingKafka, startKafka } from "../../support/kafka.ts";
-import { missingServer, type TestServer } from "../../support/server.ts";
+import { missingServer, type TestServer, temporaryFolder } from "../../support/server.ts";
 import { message, transportContract } from "../contract.ts";
 import { type KafkaPlace, open } from "./kafka-opener.ts";
 
@@ -86,5 +88,30 @@ else {
       { reason: "rejected", message: /are gone.*offset 4.*before 6/s },
     );
     await transport.close();
+  });
+
+  test("TLS with SASL: a certificate of one's own is taken with ca_file, and refused without", async () => {
+    const certificate = selfSignedCertificate();
+    const folder = temporaryFolder("kafka-tls");
+    const file = join(folder, "ca.pem");
+    writeFileSync(file, certificate.cert);
+    const own = await startKafka({ sasl: ["SCRAM-SHA-512"], tls: certificate });
+    try {
+      const { name, password } = KAFKA_USER;
+      const url = own.url.replace("//", `//${name}:${encodeURIComponent(password)}@`).replace("127.0.0.1", "localhost");
+      const queue = { kind: "queue", name: "ingest-queue" } as const;
+      const at = (settings: object) =>
+        open({ ...placeAt(url, SHORT), settings: { sasl: "SCRAM-SHA-512", ...settings } });
+      const transport = await at({ ca_file: file });
+      await transport.ensure(queue);
+      assert.equal(await transport.exists(queue), true);
+      await transport.close();
+      const distrustful = await at({});
+      await assert.rejects(distrustful.ensure(queue), /certificate/);
+      await distrustful.close();
+    } finally {
+      await own.close();
+      rmSync(folder, { recursive: true });
+    }
   });
 }
