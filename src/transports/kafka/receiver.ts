@@ -6,7 +6,8 @@
  *     reading   messages come into the backlog, and settled ones are committed, up to the first of a partition that is not
  *       → leaving   somebody joins or leaves the group
  *     leaving   nothing goes out any more; what is out may still be settled, for a while
- *       → joining   all is settled, or the time is over: then what is out cannot be settled, and comes again to somebody
+ *       → joining   all is settled, or the time is over: then what is out cannot be settled, and comes again to somebody; and somebody
+ *                   asks for messages
  *     lost      the broker cannot be reached, or has given our partitions away
  *
  * What is settled behind an unsettled message of its partition comes again after a crash: a commit is one offset a partition.
@@ -63,6 +64,7 @@ export class KafkaSession implements Session<KafkaHandle> {
   #risen = new Set<number>();
   #failure: TransportError | null = null;
   #closed = false;
+  readonly #ending = Promise.withResolvers<void>();
   /** When we last asked the broker as a member, and were answered, besides heartbeats. */
   #heard = 0;
   readonly #committing = new SharedWork(() => this.#commit());
@@ -84,9 +86,10 @@ export class KafkaSession implements Session<KafkaHandle> {
       maxWaitTime: FETCH_WAIT_MS,
       // What one fetch brings is more than this: the next one waits until it is used up.
       highWaterMark: 16,
-      // Called before each question to join the group.
+      // Called before each question to join the group: who is asked for nothing would take partitions from those who are.
       protocolsMetadata: async () => {
         await this.#leave();
+        await Promise.race([this.backlog.untilAsked(), this.#ending.promise]);
         return Buffer.alloc(0);
       },
     });
@@ -116,6 +119,7 @@ export class KafkaSession implements Session<KafkaHandle> {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#ending.resolve();
     await this.#committing.done().catch(() => {});
     this.#failure ??= new TransportError("rejected", `The receiver of ${this.#reading.what} was closed.`);
     this.#assignment = -1;
