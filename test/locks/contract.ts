@@ -1,10 +1,14 @@
 /** What lock.ts promises, as tests that every lock store which excludes other processes runs. */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, describe, test } from "node:test";
+import { afterTransaction } from "../../src/change/position.ts";
 import type { Lock, LockStore } from "../../src/locks/lock.ts";
+import { FileCheckpointStore } from "../../src/sources/sqlserver/file-checkpoint-store.ts";
 
 export interface LockStoreUnderTest {
   name: string;
@@ -15,6 +19,7 @@ export interface LockStoreUnderTest {
 }
 
 const NAME = "server/database/dbo.Persons";
+const PERSONS = { schema: "dbo", table: "Persons" };
 
 export function lockContract(subject: LockStoreUnderTest): void {
   const cleanups: (() => Promise<unknown>)[] = [];
@@ -123,19 +128,33 @@ export function lockContract(subject: LockStoreUnderTest): void {
       assert.ok((await acquireSoon(store)).token > token);
     });
 
-    test("a stopped owner's lock passes on after its lease; when it goes on it does no work, and cannot free the new owner's", async () => {
+    test("a stopped owner's lock passes on after its lease; when it goes on it does no work, and cannot free the new owner's or save a checkpoint", async () => {
       const { store, open, child } = await start();
+      const folder = await mkdtemp(join(tmpdir(), "dstream-checkpoint-"));
+      cleanups.push(() => rm(folder, { recursive: true, force: true }));
+      const file = join(folder, "checkpoints.db");
+      const checkpoints = new FileCheckpointStore(file);
+      cleanups.push(() => checkpoints.close());
       const zombie = child();
       const token = tokenOf(await zombie.line());
+      zombie.tell(`claim ${file}`);
+      assert.equal(await zombie.line(), `claimed ${token}`);
       zombie.tell("work");
       assert.equal(await zombie.line(), "worked");
       zombie.signal("SIGSTOP");
       const lock = await acquireSoon(store);
       assert.ok(lock.token > token);
+      const claimed = await checkpoints.claim(PERSONS, lock.token);
+      assert.equal(claimed.token, lock.token);
+      const position = afterTransaction("2".padStart(20, "0"));
+      await checkpoints.save(PERSONS, { position, commitTime: null }, claimed.token);
       zombie.tell("work");
       zombie.signal("SIGCONT");
       const said = [await zombie.line(), await zombie.line()].sort();
       assert.deepEqual(said, ["lost", "refused to work"]);
+      zombie.tell(`save ${file}`);
+      assert.equal(await zombie.line(), "fenced");
+      assert.deepEqual((await checkpoints.load(PERSONS))!.position, position);
       zombie.tell("release");
       assert.equal(await zombie.line(), "released");
       assert.equal((await (await open()).owner(NAME))!.token, lock.token);
