@@ -2,7 +2,7 @@
 /**
  * The command line. Each command's work is in a file of its own, loaded when it is called.
  *
- * V8's young generation is kept to 8 MB halves: what is read lives for a batch at most, and with less room for the dead the
+ * V8's young generation is kept to 4 MB halves: what is read lives for a batch at most, and with less room for the dead the
  * process takes some 40 MB less and is no slower (`npm run bench -- reader`).
  */
 import { readFileSync } from "node:fs";
