@@ -113,7 +113,7 @@ export class NatsLockStore implements LockStore {
   async owner(name: string): Promise<LockOwner | null> {
     return await this.#ask(`looking who has ${name}`, async (kv) => {
       const found = await read(kv, name);
-      return found === null ? null : this.#ownerOf(found);
+      return found === null || hasEnded(found.entry) ? null : this.#ownerOf(found);
     });
   }
 
@@ -123,7 +123,8 @@ export class NatsLockStore implements LockStore {
       for await (const { operation, value, revision, created } of await kv.history()) {
         if (operation !== "PUT") continue;
         const entry = parse(value);
-        if (entry.name.startsWith(prefix)) owners.set(entry.name, this.#ownerOf({ entry, revision, created }));
+        if (entry.name.startsWith(prefix) && !hasEnded(entry))
+          owners.set(entry.name, this.#ownerOf({ entry, revision, created }));
         else owners.delete(entry.name);
       }
       return owners;
