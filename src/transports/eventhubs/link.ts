@@ -43,18 +43,27 @@ export class EventHubsLink {
   producer(hub: string): EventHubProducerClient {
     let producer = this.#producers.get(hub);
     if (producer === undefined) {
+      this.#refuseOther(hub);
       const options = { retryOptions: RETRY };
-      try {
-        producer =
-          this.#credential === null
-            ? new EventHubProducerClient(this.#connectionString, hub, options)
-            : new EventHubProducerClient(this.where, hub, this.#credential, options);
-      } catch (error) {
-        throw notOurs(error);
-      }
+      producer =
+        this.#credential === null
+          ? new EventHubProducerClient(this.#connectionString, hub, options)
+          : new EventHubProducerClient(this.where, hub, this.#credential, options);
       this.#producers.set(hub, producer);
     }
     return producer;
+  }
+
+  /** The client would say so too, and quote the connection string, which is a secret. */
+  #refuseOther(hub: string): void {
+    if (this.#credential !== null) return;
+    const { eventHubName } = parseEventHubConnectionString(this.#connectionString);
+    if (eventHubName === undefined || eventHubName.toLowerCase() === hub.toLowerCase()) return;
+    throw new TransportError(
+      "rejected",
+      `The connection string is that of the hub ${eventHubName} (EntityPath): it is of no use for the hub ${hub}.`,
+      { advice: "Use one of a policy of the namespace." },
+    );
   }
 
   /** For connections of our own. */
@@ -83,12 +92,12 @@ export class EventHubsLink {
     return { token, type: TokenType.CbsTokenTypeSas, renewInMs: SAS_RENEWAL_MS };
   }
 
-  /** The command that makes a hub: that takes Azure Resource Manager. */
-  howToMake(hub: string): string {
-    return (
-      `az eventhubs eventhub create --resource-group <group> --namespace-name ${this.where.split(".")[0]} --name ${hub} ` +
-      "--partition-count 4 --cleanup-policy Delete --retention-time-in-hours 168"
-    );
+  /** The commands that make a hub, and a consumer group of it: that takes Azure Resource Manager. */
+  howToMake(hub: string, consumerGroup = "$Default"): string {
+    const where = `--resource-group <group> --namespace-name ${this.where.split(".")[0]}`;
+    const made = `az eventhubs eventhub create ${where} --name ${hub} --partition-count 4 --cleanup-policy Delete --retention-time-in-hours 168`;
+    if (consumerGroup === "$Default") return made;
+    return `${made}; az eventhubs eventhub consumer-group create ${where} --eventhub-name ${hub} --name ${consumerGroup}`;
   }
 
   async close(): Promise<void> {
@@ -98,11 +107,16 @@ export class EventHubsLink {
 }
 
 /** `doing`: as in "While <doing>". */
-export function eventHubsError(doing: string, link: EventHubsLink, error: unknown, hub?: string): TransportError {
+export function eventHubsError(
+  doing: string,
+  link: EventHubsLink,
+  error: unknown,
+  { hub, consumerGroup }: { hub: string; consumerGroup?: string },
+): TransportError {
   if (error instanceof TransportError) return error;
   const { code = "", message, name } = lastOf(error);
   const said = `While ${doing} at Event Hubs ${link.where}: ${message.split("\n")[0] || name}`;
-  const advice = isMissing(error) && hub !== undefined ? missingAdvice(link, hub) : ADVICE[code];
+  const advice = isMissing(error) ? missingAdvice(link, hub, consumerGroup) : ADVICE[code];
   if (advice !== undefined) return new TransportError("rejected", said, { cause: error, advice });
   return new TransportError("unavailable", said, { cause: error, advice: "It is waited for." });
 }
@@ -111,8 +125,9 @@ export function isMissing(error: unknown): boolean {
   return lastOf(error).code === "MessagingEntityNotFoundError";
 }
 
-export function missingAdvice(link: EventHubsLink, hub: string): string {
-  return `dstream cannot make hubs and consumer groups. Look at their names, or make what is missing: ${link.howToMake(hub)}`;
+export function missingAdvice(link: EventHubsLink, hub: string, consumerGroup?: string): string {
+  const commands = link.howToMake(hub, consumerGroup);
+  return `dstream cannot make hubs and consumer groups. Look at their names, or make what is missing: ${commands}`;
 }
 
 /** By the client's names (ConditionErrorNameMapper of @azure/core-amqp). */
@@ -132,7 +147,6 @@ const ADVICE: Readonly<Record<string, string>> = {
     "Look at the connection string: the policy needs Send for what is sent to and Listen for what is read (with a managed identity: the roles " +
     "Azure Event Hubs Data Sender and Data Receiver).",
   MessagingEntityDisabledError: "Enable the hub in the portal.",
-  MessagingEntityNotFoundError: "Look at the name of the hub and of its consumer group: both have to be there.",
   ArgumentOutOfRangeError: "Look at the hub's partitions.",
 };
 
@@ -140,7 +154,6 @@ function notOurs(error: unknown): TransportError {
   return new TransportError("rejected", `The connection string is none of Event Hubs: ${(error as Error).message}`, {
     cause: error,
     advice:
-      "Copy it from the namespace (Shared access policies), or write <namespace>.servicebus.windows.net to sign in with a managed identity. " +
-      "One with EntityPath is good for that hub alone.",
+      "Copy it from the namespace (Shared access policies), or write <namespace>.servicebus.windows.net to sign in with a managed identity.",
   });
 }

@@ -239,7 +239,7 @@ export class ReadPartition {
 
   /** Calls until it works or the signal aborts. */
   async #patiently(call: () => Promise<void>, stop: AbortSignal): Promise<void> {
-    const { link, hub, what, partition, onTrouble } = this.#parts;
+    const { link, what, partition, onTrouble } = this.#parts;
     const backoff = new Backoff(RETRY_MS);
     while (!stop.aborted) {
       const began = performance.now();
@@ -248,7 +248,7 @@ export class ReadPartition {
         return;
       } catch (error) {
         if (codeOf(error) === "ReceiverDisconnectedError") return this.#lose("another reader has taken it");
-        const trouble = eventHubsError(`receiving partition ${partition} of ${what}`, link, error, hub);
+        const trouble = eventHubsError(`receiving partition ${partition} of ${what}`, link, error, this.#parts);
         if (!trouble.transient) throw trouble;
         if (stop.aborted) return;
         if (performance.now() - began > RETRY_MS.max) backoff.reset();

@@ -134,7 +134,7 @@ export class EventHubsSession implements Session<EventHubsHandle> {
         try {
           return await link.producer(hub).getPartitionIds({ abortSignal: stop });
         } catch (error) {
-          throw eventHubsError(`receiving from ${what}`, link, error, hub);
+          throw eventHubsError(`receiving from ${what}`, link, error, { hub });
         }
       }, stop);
       for (const id of ids) {
@@ -205,7 +205,7 @@ export class EventHubsSession implements Session<EventHubsHandle> {
   #lose(error: unknown): void {
     if (this.#failure !== null || this.#closing.signal.aborted) return;
     const { what, link, hub } = this.#reading;
-    this.#failure = eventHubsError(`receiving from ${what}`, link, error, hub);
+    this.#failure = eventHubsError(`receiving from ${what}`, link, error, { hub });
     this.backlog.fail(this.#failure);
     this.#closing.abort();
   }

@@ -53,14 +53,14 @@ export class EventHubsSender implements Sender {
         await producer.sendBatch(full);
       } catch (error) {
         if (codeOf(error) === "MessageTooLargeError" && full.count === 1) throw this.#tooLarge(only, error);
-        throw eventHubsError(`sending to ${what}`, link, error, hub);
+        throw eventHubsError(`sending to ${what}`, link, error, { hub });
       }
     };
     const fresh = async () => {
       try {
         return await producer.createBatch({ partitionKey });
       } catch (error) {
-        throw eventHubsError(`sending to ${what}`, link, error, hub);
+        throw eventHubsError(`sending to ${what}`, link, error, { hub });
       }
     };
     for (const message of messages) {

@@ -79,7 +79,7 @@ export class EventHubsTransport implements Transport {
       return true;
     } catch (error) {
       if (isMissing(error)) return false;
-      throw eventHubsError(`looking for ${describe(entity)}`, this.#link, error, hub);
+      throw eventHubsError(`looking for ${describe(entity)}`, this.#link, error, { hub });
     }
   }
 

@@ -33,6 +33,7 @@ export class EventLog {
     // Written through to the system with each commit: that outlives the process, not the machine.
     this.#db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;
       CREATE TABLE IF NOT EXISTS hub (name TEXT PRIMARY KEY COLLATE NOCASE, created INTEGER) STRICT;
+      CREATE TABLE IF NOT EXISTS consumer_group (hub TEXT COLLATE NOCASE, name TEXT, PRIMARY KEY (hub, name)) STRICT;
       CREATE TABLE IF NOT EXISTS part (hub TEXT, partition INTEGER, begin INTEGER, last INTEGER, last_offset TEXT,
         last_enqueued INTEGER, next_offset INTEGER, PRIMARY KEY (hub, partition)) STRICT;
       CREATE TABLE IF NOT EXISTS event (hub TEXT, partition INTEGER, seq INTEGER, at_offset TEXT, enqueued INTEGER, key TEXT, bare BLOB,
@@ -65,6 +66,15 @@ export class EventLog {
       const part = this.#db.prepare("INSERT INTO part VALUES (?, ?, 0, -1, '-1', 0, 0)");
       for (let partition = 0; partition < partitions; partition++) part.run(name, partition);
     });
+  }
+
+  makeGroup(hub: string, name: string): void {
+    this.#db.prepare("INSERT OR IGNORE INTO consumer_group VALUES (?, ?)").run(hub, name);
+  }
+
+  groups(hub: string): string[] {
+    const rows = this.#db.prepare("SELECT name FROM consumer_group WHERE hub = ?").all(hub);
+    return rows.map(({ name }) => String(name));
   }
 
   /** In one transaction. */

@@ -10,7 +10,7 @@ const amqp = new AmqpServer(service);
 await amqp.listen(Number(port));
 createServer((request, response) => {
   const what = new URL(request.url!, "http://control").searchParams;
-  if (what.has("make")) service.make(what.get("make")!);
+  if (what.has("make")) service.make(what.get("make")!, what.get("group") ?? undefined);
   if (what.has("trim")) service.trim(what.get("trim")!, Number(what.get("before")));
   if (what.has("busy")) service.busy = Number(what.get("busy"));
   if (what.has("drop")) amqp.dropConnections();

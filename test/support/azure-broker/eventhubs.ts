@@ -16,7 +16,7 @@ export interface EventHubsOptions {
   /** 1 MB in the tiers Standard and above, 256 KB in Basic (https://learn.microsoft.com/azure/event-hubs/event-hubs-quotas). */
   maxBytes: number;
   partitions: number;
-  /** As if somebody had made every hub that is asked for. */
+  /** As if somebody had made every hub and consumer group that is asked for. */
   makesHubs: boolean;
 }
 
@@ -24,6 +24,8 @@ interface Hub {
   name: string;
   created: number;
   partitions: Partition[];
+  /** In small letters. */
+  groups: Set<string>;
   /** Where what has no key goes next. */
   turn: number;
 }
@@ -47,11 +49,14 @@ export class EventHubs implements Service {
     for (const { name, created } of log.hubs()) this.#add(name, created);
   }
 
-  make(name: string): void {
-    if (this.#hubs.has(name.toLowerCase())) return;
-    const created = Date.now();
-    this.#log.makeHub(name, created, this.#options.partitions);
-    this.#add(name, created);
+  make(name: string, group = "$Default"): void {
+    if (!this.#hubs.has(name.toLowerCase())) {
+      const created = Date.now();
+      this.#log.makeHub(name, created, this.#options.partitions);
+      this.#add(name, created);
+    }
+    this.#log.makeGroup(name, group.toLowerCase());
+    this.#hubs.get(name.toLowerCase())!.groups.add(group.toLowerCase());
   }
 
   /** As when retention has passed: the events before that one are gone, of every partition that has come so far. */
@@ -126,8 +131,10 @@ export class EventHubs implements Service {
   openForReceiving(address: string, link: Sender): void {
     const place = this.#place(address);
     if (Array.isArray(place)) return void refuseLink(link, place as Condition);
-    const { partition, group } = place as { hub: Hub; partition?: Partition; group?: string };
-    if (partition === undefined || group === undefined) return void refuseLink(link, notFound(address));
+    const { hub, partition, group } = place as { hub: Hub; partition?: Partition; group?: string };
+    if (this.#options.makesHubs && group !== undefined) this.make(hub.name, group);
+    if (partition === undefined || group === undefined || !hub.groups.has(group))
+      return void refuseLink(link, notFound(address));
     const position = positionOf(link);
     if (position === null) {
       const why = "The supplied filter is no position: x-opt-offset, x-opt-sequence-number or x-opt-enqueued-time.";
@@ -192,7 +199,8 @@ export class EventHubs implements Service {
 
   #add(name: string, created: number): void {
     const partitions = this.#log.partitions(name).map((row): Partition => ({ row: { ...row }, readers: new Map() }));
-    this.#hubs.set(name.toLowerCase(), { name, created, partitions, turn: 0 });
+    const groups = new Set(["$default", ...this.#log.groups(name)]);
+    this.#hubs.set(name.toLowerCase(), { name, created, partitions, groups, turn: 0 });
   }
 }
 

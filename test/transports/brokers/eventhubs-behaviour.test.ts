@@ -57,6 +57,35 @@ else {
     await transport.close();
   });
 
+  test("a consumer group that is missing is one too", async () => {
+    const { hub, opening } = fresh({ consumer_group: "dstream" });
+    const transport = await opening();
+    await transport.ensure(QUEUE);
+    await assert.rejects(ids(await transport.receiver(QUEUE), 1), {
+      reason: "rejected",
+      advice: new RegExp(`consumer-group create .*--eventhub-name ${hub} --name dstream`),
+    });
+    await server.control(`make=${hub}&group=dstream`);
+    await (await transport.sender(QUEUE)).send([message("m-1")]);
+    assert.deepEqual(await ids(await transport.receiver(QUEUE), 1), ["m-1"]);
+    await transport.close();
+  });
+
+  test("the connection string of another hub is refused, and not quoted", async () => {
+    const link = new EventHubsLink(`${server.url}EntityPath=other`);
+    assert.throws(
+      () => link.producer("mine"),
+      (error) => {
+        assert.ok(error instanceof TransportError);
+        assert.match(error.message, /hub other .*hub mine/);
+        assert.doesNotMatch(`${error.message}${error.advice}`, /SAS_KEY_VALUE/);
+        return true;
+      },
+    );
+    assert.ok(link.producer("other"));
+    await link.close();
+  });
+
   test("dstream check says how the hubs that are missing are made", async (t) => {
     const simulator = await startServer(t);
     const block = `eventhubs {\n blob_connection_string = "${server.blobs}"\n}`;

@@ -24,7 +24,8 @@ export const open = async ({ connectionString, prefix, control, settings }: Even
       const value = Reflect.get(target, name, target) as unknown;
       if (name !== "ensure") return typeof value === "function" ? (value.bind(target) as unknown) : value;
       return async (entity: Entity) => {
-        await fetch(`${control}/?make=${encodeURIComponent(entity.name)}`);
+        const group = entity.kind === "topic" ? `&group=${entity.subscription}` : "";
+        await fetch(`${control}/?make=${encodeURIComponent(entity.name)}${group}`);
         await target.ensure(entity);
       };
     },
