@@ -85,12 +85,14 @@ async function drainBacklog(server: BenchServer, messages: "row" | "batch", chan
   await using pipeline = await Pipeline.start(server, "backlog", messages);
   const { destination } = pipeline;
   await destination.until(1);
-  const before = await pipeline.usage();
   const first = { count: destination.count, at: performance.now() };
+  const before = await pipeline.usage();
   await destination.until(changes);
   const seconds = (performance.now() - first.at) / 1000;
   const after = await pipeline.usage();
   const count = changes - first.count;
+  if (count === 0)
+    throw new Error(`all ${changes} changes came at once: nothing was measured; ask for more with --changes`);
   return {
     rate: count / seconds,
     bytes: destination.bytes / destination.count,

@@ -38,7 +38,7 @@ test("bench reader compares three ways of reading each shape, and ends with its 
 });
 
 test("bench pipeline measures a backlog and live loads, with row and batch messages, and ends with its summary", async () => {
-  const lines = await bench("pipeline", "--changes", "2000", "--seconds", "1");
+  const lines = await bench("pipeline", "--changes", "30000", "--seconds", "1");
   assert.equal(lines.length, 7);
   assert.match(lines.at(-1)!, /^pipeline: [\d,]+ changes\/s, p99 \d+ ms at 1000\/s, [\d.]+ us CPU\/change$/);
 });
