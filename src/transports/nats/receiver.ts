@@ -189,13 +189,17 @@ export class NatsSession implements Session<number> {
     return await this.#write(kv);
   }
 
+  /**
+   * The last one that is settled stays: a server that is killed with an empty stream may not know its last number any more, and would
+   * give numbers again that the position has passed.
+   */
   async #delete(now: boolean): Promise<void> {
     const { deletes, link, stream, what } = this.#reading;
     const { floor } = this.#settled;
     if (!deletes || this.#revision === 0 || floor <= this.#deleted.floor) return;
     if (!now && performance.now() - this.#deleted.at < DELETE_EVERY_MS) return;
     this.#deleted = { floor, at: performance.now() };
-    await link.ask(`deleting what is settled of ${what}`, ({ jsm }) => jsm.streams.purge(stream, { seq: floor + 1 }));
+    await link.ask(`deleting what is settled of ${what}`, ({ jsm }) => jsm.streams.purge(stream, { seq: floor }));
   }
 
   #lose(error: unknown): void {
