@@ -7,7 +7,7 @@
  *     open      messages come into the backlog, and go out as deliveries
  *       → closed    nobody asks any more and no delivery is out: the system may give the stream to another process
  *       → lost      the session says so: deliveries that are out cannot be settled; their messages come again, to somebody
- *     lost
+ *     lost      its session is closed as soon as that is noticed
  *       → open      somebody asks again
  */
 import type { Message } from "../change/message.ts";
@@ -83,21 +83,31 @@ export class BacklogReceiving<T> {
     }
   }
 
-  /** Gives the stream up once nobody needs it: then another process may have it. */
+  /**
+   * Gives the stream up once nobody needs it, or once it is lost: then another process, or this one again, may have it. A lost
+   * session is closed even while deliveries of it are out, which can only fail to be settled: until then it may go on holding
+   * what it had (a lock that is renewed, a seat in a group).
+   */
   async #rest(): Promise<void> {
-    const session = await this.#opening?.catch(() => null);
-    if (!session || this.#askers > 0 || session.backlog.out > 0) return;
+    const opening = this.#opening;
+    const session = await opening?.catch(() => null);
+    if (!session || this.#opening !== opening) return;
+    if (!session.lost && (this.#askers > 0 || session.backlog.out > 0)) return;
     this.#opening = null;
     await session.close();
   }
 
   async #open(): Promise<Session<T>> {
-    if ((await this.#opening?.catch(() => null))?.lost) this.#opening = null;
-    this.#opening ??= this.#stream.open(new KeyedBacklog<T>(this.#stream)).catch((error: unknown) => {
-      this.#opening = null;
+    if ((await this.#opening?.catch(() => null))?.lost) await this.#rest();
+    if (this.#opening !== null) return await this.#opening;
+    const opening = this.#stream.open(new KeyedBacklog<T>(this.#stream));
+    this.#opening = opening;
+    try {
+      return await opening;
+    } catch (error) {
+      if (this.#opening === opening) this.#opening = null;
       throw error;
-    });
-    return await this.#opening;
+    }
   }
 }
 

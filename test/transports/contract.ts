@@ -406,6 +406,48 @@ export function transportContract(subject: TransportUnderTest): void {
       },
     );
 
+    killed(
+      "a delivery that was out when the server was killed is settled, or comes again to the same transport",
+      async () => {
+        const { server, opener } = await startServer!();
+        cleanups.push(() => server.close());
+        const transport = await subject.open(opener.options);
+        cleanups.push(() => transport.close());
+        await patiently(() => transport.ensure(QUEUE));
+        await new Promise((resolve) => setTimeout(resolve, subject.entityDurableMs ?? 0));
+        const sender = await transport.sender(QUEUE);
+        const receiver = await transport.receiver(QUEUE);
+        await patiently(() => sender.send([message("m-1")]));
+        const stop = new AbortController();
+        const deliveries = receiver.deliveries(stop.signal)[Symbol.asyncIterator]();
+        const { value: held } = (await deliveries.next()) as { value: Delivery };
+        // Asks on meanwhile, as a router does: it is the one who hears of the loss.
+        const more = deliveries.next().catch(() => null);
+        await server.kill();
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        await server.start();
+        const seen = ["m-1"];
+        const settled = await patiently(() => held.complete()).then(
+          () => true,
+          () => false,
+        );
+        if (settled) seen.length = 0;
+        stop.abort();
+        const early = await more;
+        if (early !== null && !early.done) await early.value.abandon();
+        await patiently(() => sender.send([message("m-2")]));
+        const wanted = new Set([...seen, "m-2"]);
+        await patiently(async () => {
+          const ending = new AbortController();
+          for await (const delivery of receiver.deliveries(ending.signal)) {
+            for (const { id } of delivery.messages) wanted.delete(id);
+            await patiently(() => delivery.complete()).catch(() => {});
+            if (wanted.size === 0) ending.abort();
+          }
+        });
+      },
+    );
+
     test("what a closed transport held unsettled comes again to another one", async () => {
       const { open, sender, receiver } = await start();
       const leaving = await open();
