@@ -13,12 +13,13 @@
  * What is settled behind an unsettled message of its partition comes again after a crash: a commit is one offset a partition.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { Consumer, type ConsumerGroupJoinPayload, type MessagesStream } from "@platformatic/kafka";
+import type { ConsumerGroupJoinPayload, MessagesStream } from "@platformatic/kafka";
 import { TransportError } from "../../errors.ts";
 import type { Session } from "../backlog-receiving.ts";
 import type { KeyedBacklog, Received } from "../keyed-backlog.ts";
 import { Settled } from "../settled.ts";
 import { SharedWork } from "../shared-work.ts";
+import { CommittedConsumer } from "./committed-consumer.ts";
 import { type KafkaConnection, kafkaError } from "./connection.ts";
 import { messageOf } from "./message.ts";
 
@@ -54,7 +55,7 @@ const CLOSE_WITHIN_MS = 1_000;
 export class KafkaSession implements Session<KafkaHandle> {
   readonly backlog: KeyedBacklog<KafkaHandle>;
   readonly #reading: KafkaReading;
-  readonly #consumer: Consumer<Buffer, Buffer, Buffer, Buffer>;
+  readonly #consumer: CommittedConsumer;
   #stream: Stream | null = null;
   /** Counts the assignments; -1 between two. */
   #assignment = -1;
@@ -74,7 +75,7 @@ export class KafkaSession implements Session<KafkaHandle> {
     this.#reading = reading;
     this.backlog = backlog;
     const { connection, group, sessionTimeoutMs } = reading;
-    this.#consumer = new Consumer<Buffer, Buffer, Buffer, Buffer>({
+    this.#consumer = new CommittedConsumer({
       ...connection.options,
       groupId: group,
       autocommit: false,

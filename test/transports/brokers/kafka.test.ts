@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { Admin } from "@platformatic/kafka";
+import { promisify } from "node:util";
+import { Admin, Producer } from "@platformatic/kafka";
 import { selfSignedCertificate } from "../../../simulator/tds/certificate.ts";
 import { KAFKA_USER, missingKafka, startKafka } from "../../support/kafka.ts";
 import { missingServer, type TestServer, temporaryFolder } from "../../support/server.ts";
@@ -113,5 +114,58 @@ else {
       await own.close();
       rmSync(folder, { recursive: true });
     }
+  });
+
+  test("of what transactions have sent comes all that was committed, and nothing that was aborted", async () => {
+    const place = placeAt(given ?? server!.url, SHORT);
+    const transport = await open({ ...place, settings: { ...place.settings, partitions: 1 } });
+    const queue = { kind: "queue", name: "ingest-queue" } as const;
+    await transport.ensure(queue);
+    const topic = `${place.prefix}ingest-queue`;
+    const producer = new Producer<Buffer, Buffer, Buffer, Buffer>({
+      clientId: "test",
+      bootstrapBrokers: [place.connectionString.replace("kafka://", "")],
+      idempotent: true,
+      transactionalId: topic,
+      retries: 100,
+      retryDelay: 20,
+    });
+    const transaction = async (bodies: string[], end: "commit" | "abort") => {
+      const begun = await producer.beginTransaction({ producerId: -1n, producerEpoch: -1 });
+      // It takes part without a message, as that of a process that was killed early.
+      await promisify(begun.addPartitions.bind(begun))(await producer.metadata({ topics: [topic] }), [
+        { topic, partition: 0, value: Buffer.alloc(0) },
+      ]);
+      for (const body of bodies)
+        await begun.send({ messages: [{ topic, key: Buffer.from("Persons"), value: Buffer.from(body) }] });
+      await begun[end]();
+    };
+    await transaction(["aborted-1"], "abort");
+    await transaction(["committed-1"], "commit");
+    await transaction(["aborted-2"], "abort");
+    await transaction(["committed-2"], "commit");
+    await transaction([], "abort");
+    // More than one fetch brings.
+    await transaction(
+      Array.from({ length: 12 }, (_, n) => `aborted-${n}`.padEnd(900_000)),
+      "abort",
+    );
+    await transaction(["committed-3", "committed-4"], "commit");
+    await transaction(["aborted-5"], "abort");
+    const sender = await transport.sender(queue);
+    await sender.send([message("m-5", { body: Buffer.from("committed-5") })]);
+    const receiver = await transport.receiver(queue);
+    const bodies: string[] = [];
+    for await (const delivery of receiver.deliveries(AbortSignal.timeout(60_000))) {
+      bodies.push(...delivery.messages.map(({ body }) => body.toString().slice(0, 20).trim()));
+      await delivery.complete();
+      if (bodies.length >= 5) break;
+    }
+    assert.deepEqual(
+      bodies,
+      [1, 2, 3, 4, 5].map((n) => `committed-${n}`),
+    );
+    await producer.close();
+    await transport.close();
   });
 }
