@@ -1,6 +1,15 @@
 /** A message as Kafka carries it: the ordering key as the record's key, and id and properties as headers. */
 import type { MessageToProduce, Message as Record } from "@platformatic/kafka";
 import type { Message } from "../../change/message.ts";
+import type { KafkaSettings } from "./settings.ts";
+
+/** Kept free of a message for what a record and its batch take besides. */
+const RECORD_ROOM = 2 * 1024;
+
+/** The hard limit of one message. */
+export function largestMessage(settings: KafkaSettings): number {
+  return settings.max_message_bytes - RECORD_ROOM;
+}
 
 const ID = "dstream-id";
 const REASON = "dstream-reason";

@@ -6,22 +6,22 @@
  * - Repeats are not dropped: messages keep their ids. (The idempotent producer drops those of its own retries alone.)
  * - Kafka deletes by age, whoever has read what: a router that finds a gap stops, and says so.
  */
-import { Admin, ConfigResourceTypes, Producer } from "@platformatic/kafka";
+import { Producer } from "@platformatic/kafka";
 import { TransportError } from "../../errors.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { BacklogReceiving } from "../backlog-receiving.ts";
 import { describe } from "../entities.ts";
 import type { BrokerEndpoint } from "../settings.ts";
 import type { DeadLetters, Entity, Limits, Receiver, Sender, Traits, Transport } from "../transport.ts";
-import { isMissingTopic, isProtocolError, type KafkaConnection, kafkaConnection, kafkaError } from "./connection.ts";
+import { type KafkaConnection, kafkaConnection } from "./connection.ts";
 import { type Burying, bury, deadLettersOf } from "./dead-letters.ts";
+import { largestMessage } from "./message.ts";
 import { deadLettersOf as deadLettersTopic, groupOf, topicOf } from "./names.ts";
 import { type KafkaHandle, KafkaSession } from "./receiver.ts";
-import { KafkaSender, type KafkaSending } from "./sender.ts";
+import { KafkaSender } from "./sender.ts";
 import type { KafkaSettings } from "./settings.ts";
+import { KafkaTopics } from "./topics.ts";
 
-/** Kept free of a message for what a record and its batch take besides. */
-const RECORD_ROOM = 2 * 1024;
 const BATCH_BYTES = 512 * 1024;
 const DAY_MS = 24 * 3600 * 1000;
 
@@ -31,8 +31,8 @@ export class KafkaTransport implements Transport {
   readonly traits: Traits = { deduplicates: false, keepsOrder: true };
   readonly #settings: KafkaSettings;
   readonly #connection: KafkaConnection;
-  readonly #admin: Admin;
-  readonly #producer: KafkaSending["producer"];
+  readonly #topics: KafkaTopics;
+  readonly #producer: Producer<Buffer, Buffer, Buffer, Buffer>;
   readonly #reading = new Map<string, BacklogReceiving<KafkaHandle>>();
   readonly #logger: Logger;
 
@@ -40,14 +40,14 @@ export class KafkaTransport implements Transport {
     this.#settings = settings;
     this.#logger = logger;
     this.#connection = kafkaConnection(connectionString, settings);
-    this.#admin = new Admin(this.#connection.options);
+    this.#topics = new KafkaTopics(this.#connection, settings);
     this.#producer = new Producer({
       ...this.#connection.options,
       idempotent: true,
       acks: -1,
       compression: settings.compression,
     });
-    const maxMessageBytes = settings.max_message_bytes - RECORD_ROOM;
+    const maxMessageBytes = largestMessage(settings);
     this.limits = {
       maxMessageBytes,
       maxSendBytes: 16 * 1024 * 1024,
@@ -57,19 +57,19 @@ export class KafkaTransport implements Transport {
 
   async ensure(entity: Entity): Promise<void> {
     const topic = topicOf(entity.name);
-    const { retention } = this.#settings;
-    await this.#make(describe(entity), topic, {
-      partitions: this.#settings.partitions,
-      configs: [
-        { name: "max.message.bytes", value: String(this.#settings.max_message_bytes) },
-        ...(retention === undefined ? [] : [{ name: "retention.ms", value: String(retention) }]),
-      ],
+    const { partitions, retention, max_message_bytes: largest } = this.#settings;
+    await this.#topics.make(describe(entity), topic, {
+      partitions,
+      configs: {
+        "max.message.bytes": String(largest),
+        ...(retention !== undefined && { "retention.ms": String(retention) }),
+      },
     });
-    if (entity.kind === "queue") await this.#lookAtRetention(topic);
+    await this.#lookAt(entity, topic);
   }
 
   async exists(entity: Entity): Promise<boolean> {
-    return (await this.#partitions(entity)) > 0;
+    return (await this.#topics.partitions(describe(entity), topicOf(entity.name))) > 0;
   }
 
   async sender(entity: Entity): Promise<Sender> {
@@ -112,7 +112,7 @@ export class KafkaTransport implements Transport {
 
   async close(): Promise<void> {
     await Promise.all([...this.#reading.values()].map((reading) => reading.close()));
-    await Promise.allSettled([this.#producer.close(), this.#admin.close()]);
+    await Promise.allSettled([this.#producer.close(), this.#topics.close()]);
   }
 
   #burying(entity: Entity): Burying {
@@ -125,57 +125,29 @@ export class KafkaTransport implements Transport {
       topic,
       home: topicOf(entity.name),
       make: () =>
-        this.#make(`the dead letters of ${what}`, topic, {
+        this.#topics.make(`the dead letters of ${what}`, topic, {
           partitions: 1,
-          configs: [
-            { name: "cleanup.policy", value: "compact" },
-            { name: "max.message.bytes", value: String(this.#settings.max_message_bytes) },
-          ],
+          configs: { "cleanup.policy": "compact", "max.message.bytes": String(this.#settings.max_message_bytes) },
         }),
     };
   }
 
-  async #make(
-    what: string,
-    topic: string,
-    { partitions, configs }: { partitions: number; configs: { name: string; value: string }[] },
-  ): Promise<void> {
-    const { replication_factor: replicas } = this.#settings;
-    // Without it an acknowledgement means one copy, however many there should be.
-    const safe = replicas !== undefined && replicas >= 3 ? [{ name: "min.insync.replicas", value: "2" }] : [];
-    await this.#ask(`making ${what}`, async () => {
-      if ((await this.#count(topic)) > 0) return;
-      try {
-        await this.#admin.createTopics({
-          topics: [topic],
-          partitions,
-          replicas: replicas ?? -1,
-          configs: [...configs, ...safe],
-        });
-      } catch (error) {
-        if (!isProtocolError(error, "TOPIC_ALREADY_EXISTS")) throw error;
-      }
-      // Its leaders are elected a moment later.
-      while ((await this.#count(topic)) === 0) await new Promise((resolve) => setTimeout(resolve, 50));
-    });
-  }
-
-  /** What Kafka deletes before it was routed is lost. */
-  async #lookAtRetention(topic: string): Promise<void> {
-    const resource = {
-      resourceType: ConfigResourceTypes.TOPIC,
-      resourceName: topic,
-      configurationKeys: ["retention.ms", "retention.bytes"],
-    };
-    const [found] = await this.#admin.describeConfigs({ resources: [resource] }).catch(() => []);
-    const value = (name: string) => Number(found?.configs.find((config) => config.name === name)?.value ?? -1);
-    const [ms, bytes] = [value("retention.ms"), value("retention.bytes")];
-    const short = ms >= 0 && ms < DAY_MS;
-    if (!short && bytes < 0) return;
-    this.#logger.warn(
-      { topic, "retention.ms": ms, "retention.bytes": bytes },
-      "Kafka deletes messages of the ingest queue by their age or size: what no router has taken by then is lost, and stops the router",
-    );
+  /** What Kafka deletes before it was routed is lost; what it does not take stops a table or a lane. */
+  async #lookAt(entity: Entity, topic: string): Promise<void> {
+    const settings = await this.#topics.settings(topic, ["retention.ms", "retention.bytes", "max.message.bytes"]);
+    const value = (name: string) => Number(settings.get(name) ?? -1);
+    const [ms, bytes, largest] = [value("retention.ms"), value("retention.bytes"), value("max.message.bytes")];
+    if (entity.kind === "queue" && ((ms >= 0 && ms < DAY_MS) || bytes >= 0))
+      this.#logger.warn(
+        { topic, "retention.ms": ms, "retention.bytes": bytes },
+        "Kafka deletes messages of the ingest queue by their age or size: what no router has taken by then is lost, and stops the router",
+      );
+    const ours = this.#settings.max_message_bytes;
+    if (largest >= 0 && largest < ours)
+      this.#logger.warn(
+        { topic, "max.message.bytes": largest, max_message_bytes: ours },
+        "the topic takes smaller messages than max_message_bytes says: lower the one or raise the other",
+      );
   }
 
   async #mustExist(entity: Entity): Promise<void> {
@@ -187,28 +159,5 @@ export class KafkaTransport implements Transport {
         advice: "It is made when an ingester or a router that names it starts; look at its name.",
       },
     );
-  }
-
-  #partitions(entity: Entity): Promise<number> {
-    return this.#ask(`looking for ${describe(entity)}`, () => this.#count(topicOf(entity.name)));
-  }
-
-  /** Partitions; 0 where there is no such topic. */
-  async #count(topic: string): Promise<number> {
-    try {
-      const { topics } = await this.#admin.metadata({ topics: [topic], forceUpdate: true, retries: 0 });
-      return topics.get(topic)?.partitionsCount ?? 0;
-    } catch (error) {
-      if (isMissingTopic(error) || isProtocolError(error, "LEADER_NOT_AVAILABLE")) return 0;
-      throw error;
-    }
-  }
-
-  async #ask<T>(doing: string, work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      throw kafkaError(doing, this.#connection.where, error);
-    }
   }
 }
