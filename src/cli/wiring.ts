@@ -1,6 +1,6 @@
 /** Makes the parts that a configuration names. What a command opens here, it closes by disposing of the stack. */
 import { createHash } from "node:crypto";
-import { destinationName } from "../change/formats/destination.ts";
+import { destinationName, serverIdentity } from "../change/formats/destination.ts";
 import { type Config, type IngesterConfig, tableSettings } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { DeadLetterStore } from "../dead-letters/store.ts";
@@ -62,12 +62,19 @@ export async function openSource(
   return source;
 }
 
-export async function openCheckpoints({ ingester }: Config, stack: AsyncDisposableStack): Promise<CheckpointStore> {
+export async function openCheckpoints(config: Config, stack: AsyncDisposableStack): Promise<CheckpointStore> {
+  const { ingester } = config;
   const { checkpoints } = ingester;
   let store: CheckpointStore;
   if (checkpoints.type === "file") {
     const { FileCheckpointStore } = await import("../sources/sqlserver/file-checkpoint-store.ts");
     store = new FileCheckpointStore(checkpoints.path);
+  } else if (checkpoints.type === "kafka") {
+    const { KafkaCheckpointStore } = await import("../transports/kafka/checkpoints/store.ts");
+    const { hosts, database } = targetOf(config);
+    const queue = queueEntity(ingester.queue.name);
+    const scope = `${serverIdentity(hosts[0]!.server)}/${database}`;
+    store = new KafkaCheckpointStore({ ...checkpoints, queue, scope });
   } else {
     const { SqlServerCheckpointStore } = await import("../sources/sqlserver/checkpoint-store.ts");
     store = new SqlServerCheckpointStore(parseConnectionString(ingester.connectionString), checkpoints.table);

@@ -4,7 +4,7 @@
  */
 import type { TableName } from "../ingester/checkpoint.ts";
 import type { LogLevel } from "../telemetry/logger.ts";
-import type { Endpoint } from "../transports/settings.ts";
+import type { BrokerEndpoint, Endpoint } from "../transports/settings.ts";
 import { matches, type TablePattern } from "./tables.ts";
 import type { LockType } from "./types.ts";
 import type { Start } from "./units.ts";
@@ -28,7 +28,11 @@ export interface IngesterConfig extends TableSettings {
   overrides: TableOverride[];
   queue: QueueConfig;
   locks: LocksConfig;
-  checkpoints: { type: "sqlserver"; table: string } | { type: "file"; path: string };
+  checkpoints:
+    | { type: "sqlserver"; table: string }
+    | { type: "file"; path: string }
+    /** In the Kafka of the ingest queue. */
+    | { type: "kafka"; topic: string; endpoint: BrokerEndpoint<"kafka"> };
   values: "native" | "string";
   bigints: "number" | "string";
   decimals: "string" | "number";

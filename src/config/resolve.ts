@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import { ConnectionStringError, parseConnectionString } from "../sources/sqlserver/connection-string.ts";
 import type { LogLevel } from "../telemetry/logger.ts";
 import { type BrokerEndpoint, type BrokerType, brokerSettings, type Endpoint } from "../transports/settings.ts";
-import type { Config, LocksConfig, TableOverride } from "./config.ts";
+import type { Config, IngesterConfig, LocksConfig, TableOverride } from "./config.ts";
 import type { Environment, Note } from "./hcl/document.ts";
 import { type FileSettings, logLevels } from "./schema.ts";
 import type { Path, Settings } from "./settings.ts";
@@ -40,7 +40,7 @@ export function resolveConfig(
   const queuePath = ["ingester", "queue"];
   const queueEndpoint = endpoints.transport("queue", queuePath, ingester?.queue, "DSTREAM_INGEST_CONNECTION_STRING");
   const connectionString = endpoints.database();
-  endpoints.checkpoints();
+  const checkpoints = endpoints.checkpoints(queueEndpoint);
 
   const { source } = router ?? {};
   const sourceEndpoint =
@@ -71,10 +71,7 @@ export function resolveConfig(
       maxPollIntervalMs: from.poll_interval_defaults.max_poll_interval,
       queue: { endpoint: queueEndpoint!, name: from.queue.name, messages: from.queue.messages },
       locks: locks!,
-      checkpoints:
-        from.checkpoints.type === "file"
-          ? { type: "file", path: resolve(dir, from.checkpoints.path ?? ".dstream/checkpoints.json") }
-          : { type: "sqlserver", table: from.checkpoints.table ?? "cdc_offsets" },
+      checkpoints: checkpoints!,
       start: from.start,
       onGap: from.on_gap,
       before: from.before,
@@ -130,6 +127,7 @@ interface EndpointSettings {
   path?: string | undefined;
   table?: string | undefined;
   container_name?: string | undefined;
+  topic?: string | undefined;
 }
 
 /** What a queue, source or output may hold besides: a block for each messaging system. */
@@ -245,10 +243,23 @@ class Endpoints {
     return { type, connectionString };
   }
 
-  checkpoints(): void {
-    const from = this.settings.values.ingester?.checkpoints;
-    if (from?.type !== undefined)
-      this.allow(["ingester", "checkpoints"], from.type, from, [from.type === "file" ? "path" : "table"]);
+  checkpoints(queue: Endpoint | undefined): IngesterConfig["checkpoints"] | undefined {
+    const { checkpoints: from, queue: queueSettings } = this.settings.values.ingester ?? {};
+    const type = from?.type;
+    if (type === undefined) return undefined;
+    const path = ["ingester", "checkpoints"];
+    this.allow(path, type, from, [{ file: "path", sqlserver: "table", kafka: "topic" }[type]]);
+    if (type === "file") return { type, path: resolve(this.dir, from?.path ?? ".dstream/checkpoints.json") };
+    if (type === "sqlserver") return { type, table: from?.table ?? "cdc_offsets" };
+    if (queue === undefined) return undefined;
+    if (queue.type === "kafka")
+      return { type, topic: from?.topic ?? `${queueSettings?.name}.checkpoints`, endpoint: queue };
+    this.note(
+      this.settings.place([...path, "type"]),
+      `checkpoints are kept in the ingest queue's Kafka, and the queue is of type "${queue.type}"`,
+      'Set queue { type = "kafka" }, or keep checkpoints elsewhere: "sqlserver" or "file".',
+    );
+    return undefined;
   }
 
   database(): string | undefined {
@@ -325,7 +336,7 @@ class Endpoints {
 
   /** Settings that go with another type were meant to have an effect, and have none. */
   private allow(path: Path, type: string, from: EndpointSettings | undefined, keys: readonly string[]): void {
-    for (const key of ["connection_string", "path", "table", "container_name"] as const) {
+    for (const key of ["connection_string", "path", "table", "container_name", "topic"] as const) {
       if (from?.[key] === undefined || keys.includes(key) || !this.settings.given([...path, key])) continue;
       this.note(this.settings.place([...path, key]), `${key} has no meaning for type "${type}"`, "Leave it out.");
     }

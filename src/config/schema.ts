@@ -79,13 +79,18 @@ const locks = z
 
 const checkpoints = z
   .strictObject({
-    type: oneOf("sqlserver", "file")
+    type: oneOf("sqlserver", "file", "kafka")
       .prefault("sqlserver")
       .describe(
-        "`sqlserver`: a table in the source database. `file`: a file here, for databases that may only be read.",
+        "`sqlserver`: a table in the source database. `file`: a file here, for databases that may only be read. `kafka`: a compacted " +
+          "topic of the ingest queue's Kafka, written in one transaction with the messages.",
       ),
     table: text("a name").optional().describe("`sqlserver`: the table.").meta({ otherwise: "cdc_offsets" }),
     path: path("`file`: the file.").meta({ otherwise: ".dstream/checkpoints.json" }),
+    topic: text("a name")
+      .optional()
+      .describe("`kafka`: the topic.")
+      .meta({ otherwise: "the queue's name, and `.checkpoints`" }),
   })
   .describe("Where the position of each table is kept.");
 

@@ -1,4 +1,5 @@
 /** Where a table's reading stands, durably. Saving is a compare-and-set on the fencing token. */
+import type { Message } from "../change/message.ts";
 import type { Lsn, Position } from "../change/position.ts";
 import type { FencingToken } from "../locks/lock.ts";
 
@@ -53,6 +54,17 @@ export interface CheckpointStore {
   claim(table: TableName, atLeast: FencingToken): Promise<{ token: FencingToken; checkpoint: Checkpoint | null }>;
   /** Throws FencedError, and writes nothing, where the stored token is not this one. */
   save(table: TableName, checkpoint: Checkpoint, token: FencingToken): Promise<void>;
+  /**
+   * Where the store is part of the ingest queue's system: puts the messages into the queue and saves the checkpoint, both or neither.
+   * Rejects as `save` does, and as Sender.send does; called again with the same after that, it does what was not done, nothing
+   * twice. Never two calls for one table at once. Undefined elsewhere: then a checkpoint is saved after its messages.
+   */
+  sendAndSave?(
+    messages: readonly Message[],
+    table: TableName,
+    checkpoint: Checkpoint,
+    token: FencingToken,
+  ): Promise<void>;
   /** Many at once, in one statement: for quiet tables. Answers those that were fenced off; nothing was written for these. */
   saveAll(entries: { table: TableName; checkpoint: Checkpoint; token: FencingToken }[]): Promise<TableName[]>;
   load(table: TableName): Promise<StoredCheckpoint | null>;

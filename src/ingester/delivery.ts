@@ -54,15 +54,20 @@ export class Delivery {
   }
 
   /**
-   * `delivered`: all is durable, in the queue or in the dead letters. Otherwise nothing is sure, and as many rows are to be
-   * read again. Rejects when `stop` aborts while the queue cannot be reached, or `cut` at any time.
+   * `delivered`: all is durable in the queue, by `sender`; `put aside`: the one change is in the dead letters. Otherwise nothing
+   * is sure, and as many rows are to be read again. Rejects when `stop` aborts while the queue cannot be reached, or `cut` at any time.
    */
-  async deliver(batch: ChangeBatch, stop: AbortSignal, cut: AbortSignal): Promise<"delivered" | { rows: number }> {
+  async deliver(
+    batch: ChangeBatch,
+    stop: AbortSignal,
+    cut: AbortSignal,
+    sender: Pick<Sender, "send" | "sendRun"> = this.#parts.sender,
+  ): Promise<"delivered" | "put aside" | { rows: number }> {
     const { changes } = batch;
     const index = firstAbove(changes, this.#parts.limits.maxMessageBytes);
     if (index >= 0) return this.#refused(batch, index, stop, cut);
     try {
-      await this.#send(changes, stop, cut);
+      await this.#send(changes, sender, stop, cut);
       // Everything is durable elsewhere.
       changes.release();
       return "delivered";
@@ -73,9 +78,14 @@ export class Delivery {
     }
   }
 
-  async #send(changes: MessageRun, stop: AbortSignal, cut: AbortSignal): Promise<void> {
+  async #send(
+    changes: MessageRun,
+    sender: Pick<Sender, "send" | "sendRun">,
+    stop: AbortSignal,
+    cut: AbortSignal,
+  ): Promise<void> {
     if (changes.count === 0) return;
-    const { sender, limits, queue } = this.#parts;
+    const { limits, queue } = this.#parts;
     const packed =
       sender.sendRun !== undefined
         ? []
@@ -101,7 +111,7 @@ export class Delivery {
     index: number,
     stop: AbortSignal,
     cut: AbortSignal,
-  ): Promise<"delivered" | { rows: number }> {
+  ): Promise<"put aside" | { rows: number }> {
     const { count } = batch.changes;
     if (count > 1) return { rows: index < 0 ? Math.ceil(count / 2) : Math.max(1, index) };
     const message = batch.changes.message(0);
@@ -121,7 +131,7 @@ export class Delivery {
     const letter = { table: this.#table, position: batch.position, reason, message };
     await this.#parts.deadLetterStore.ride(() => this.#parts.deadLetters.append(letter), stop, cut);
     this.#parts.logger.warn({ lsn: message.properties.LSN, bytes }, `${reason}: put into the dead letters`);
-    return "delivered";
+    return "put aside";
   }
 }
 

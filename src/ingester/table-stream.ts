@@ -11,6 +11,7 @@
  *               is read ahead, if the budgets allow that too
  *       → saving
  *       → reading  fewer rows: a message among them is too large and has to be looked at alone. What was read ahead is dropped
+ *       → reading, idle  where the checkpoint was saved in one step with the send
  *     saving    the position after the batch
  *       → reading  there may be more: without a pause
  *       → idle     the table was read to its end
@@ -24,6 +25,7 @@ import { afterTransaction, comparePositions } from "../change/position.ts";
 import { GapError } from "../errors.ts";
 import type { FencingToken } from "../locks/lock.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { Sender } from "../transports/transport.ts";
 import type { BatchSizer } from "./batch-sizer.ts";
 import type { Budget, Grant } from "./budget.ts";
 import { type Checkpoint, type CheckpointStore, fullName } from "./checkpoint.ts";
@@ -127,13 +129,14 @@ export class TableStream {
     try {
       const { stop, cut } = this.#ownership;
       if (batch.more) this.#readAhead(maximum);
-      const outcome = await this.#own.delivery.deliver(batch, stop, cut);
-      if (outcome !== "delivered") {
+      const together = this.#savingSender(batch);
+      const outcome = await this.#own.delivery.deliver(batch, stop, cut, together);
+      if (typeof outcome === "object") {
         await this.#startOver();
         this.#fewerRows = outcome.rows;
         return true;
       }
-      await this.#save(batch, maximum);
+      await this.#save(batch, maximum, together !== undefined && outcome === "delivered");
     } finally {
       grant.release();
     }
@@ -212,7 +215,22 @@ export class TableStream {
     );
   }
 
-  async #save(batch: ChangeBatch, maximum: Maximum): Promise<void> {
+  /** Where a send can save the checkpoint too, both or neither. */
+  #savingSender({ position, commitTime }: ChangeBatch): Pick<Sender, "send"> | undefined {
+    const { checkpoints, quiet } = this.#parts;
+    if (checkpoints.sendAndSave === undefined) return undefined;
+    return {
+      send: async (messages) => {
+        const { token, cut } = this.#ownership;
+        await quiet.withdraw(this.#own.table);
+        cut.throwIfAborted();
+        await checkpoints.sendAndSave!(messages, this.#own.table, { position, commitTime }, token);
+      },
+    };
+  }
+
+  /** `saved`: it was, with the send. */
+  async #save(batch: ChangeBatch, maximum: Maximum, saved: boolean): Promise<void> {
     const { table, logger } = this.#own;
     const { token, stop, cut, fenced } = this.#ownership;
     const { quiet, checkpoints, database, progress } = this.#parts;
@@ -230,7 +248,7 @@ export class TableStream {
       cut.throwIfAborted();
       await checkpoints.save(table, checkpoint, token);
     };
-    await database.ride(save, stop, cut);
+    if (!saved) await database.ride(save, stop, cut);
     this.#checkpoint = checkpoint;
     const lsn = batch.position.startLsn;
     const lag = lagSeconds(batch.commitTime, maximum.commitTime);

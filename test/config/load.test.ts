@@ -122,6 +122,24 @@ describe("what is left out", () => {
     assert.equal((await readIngester(`${queue}\n${own}`)).ingester.locks.type, "none");
   });
 
+  test("checkpoints in Kafka are in the ingest queue's, in a topic that is named after it", async () => {
+    const queue = 'queue {\n type = "kafka"\n name = "changes"\n connection_string = "kafka://localhost"\n}';
+    const { ingester: settings } = await readIngester(`${queue}\ncheckpoints {\n type = "kafka"\n}`);
+    assert.deepEqual(settings.checkpoints, {
+      type: "kafka",
+      topic: "changes.checkpoints",
+      endpoint: settings.queue.endpoint,
+    });
+    const named = await readIngester(`${queue}\ncheckpoints {\n type = "kafka"\n topic = "places"\n}`);
+    assert.ok(named.ingester.checkpoints.type === "kafka" && named.ingester.checkpoints.topic === "places");
+    assert.deepEqual(await problems(ingester('checkpoints {\n type = "kafka"\n table = "t"\n}')), [
+      `5:9: checkpoints are kept in the ingest queue's Kafka, and the queue is of type "embedded"`,
+      '  Set queue { type = "kafka" }, or keep checkpoints elsewhere: "sqlserver" or "file".',
+      '6:10: table has no meaning for type "kafka"',
+      "  Leave it out.",
+    ]);
+  });
+
   test("Event Hubs keeps in the storage account of azure_blob locks what it has no place for, unless another one is named", async () => {
     const blobsOf = async (text: string, env = {}) => {
       const { ingester: settings } = await readIngester(text, env);

@@ -1,14 +1,14 @@
 /** What every checkpoint store promises (src/ingester/checkpoint.ts). */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { afterTransaction, beforeTransaction } from "../../../src/change/position.ts";
-import { FencedError } from "../../../src/errors.ts";
-import type { Checkpoint, CheckpointStore } from "../../../src/ingester/checkpoint.ts";
+import { afterTransaction, beforeTransaction } from "../../src/change/position.ts";
+import { FencedError } from "../../src/errors.ts";
+import type { Checkpoint, CheckpointStore } from "../../src/ingester/checkpoint.ts";
 
 const persons = { schema: "dbo", table: "Persons" };
 const orders = { schema: "sales", table: "Orders" };
 
-function at(number: number, commitTime: string | null = "2026-11-21T10:11:12.123"): Checkpoint {
+export function at(number: number, commitTime: string | null = "2026-11-21T10:11:12.123"): Checkpoint {
   const lsn = number.toString(16).padStart(20, "0");
   return { position: { startLsn: lsn, commandId: number, seqval: lsn, operation: 4 }, commitTime };
 }

@@ -11,8 +11,9 @@ const SETTINGS = {
 };
 
 /** Two tables with a backlog, a third that stays quiet, and commits that come while the ingester runs. */
-function story(): World {
+function story(together: boolean): World {
   const world = new World(["Persons", "Cars", "Quiet"]);
+  world.together = together;
   for (let i = 0; i < 3; i++) world.commit(["Persons", "Cars", "Persons"]);
   for (const time of [4_000, 11_000, 48_000]) world.clock.at(time, () => void world.commit(["Persons"]));
   world.clock.at(30_000, () => void world.commit(["Cars", "Persons"]));
@@ -20,8 +21,8 @@ function story(): World {
 }
 
 /** Runs the story with a fault, then, whatever has become of it, a second process to the end. */
-async function tell(fault: Fault): Promise<{ world: World; first: Host; alone: boolean }> {
-  const world = story();
+async function tell(fault: Fault, together = false): Promise<{ world: World; first: Host; alone: boolean }> {
+  const world = story(together);
   const first = new Host(world, fault);
   const run = first.start(SETTINGS);
   run.catch(() => {});
@@ -45,8 +46,8 @@ function unavailable(call: string): Error {
   return new SourceError("unavailable", "connection reset");
 }
 
-async function countCalls(): Promise<number> {
-  const { first } = await tell(() => undefined);
+async function countCalls(together = false): Promise<number> {
+  const { first } = await tell(() => undefined, together);
   return first.calls.length;
 }
 
@@ -89,6 +90,24 @@ test("everything that fails half of the time delays, and loses nothing", async (
     return coin() ? unavailable(name) : undefined;
   });
   world.verify();
+});
+
+test("where the checkpoint is saved in one step with the send, no kill and no failure doubles a message either", async () => {
+  const calls = await countCalls(true);
+  assert.ok(calls > 40, `the story is long enough: ${calls} calls`);
+  for (let n = 1; n <= calls; n++) {
+    for (const moment of ["before", "after"] as const) {
+      for (const blow of ["die", "fail"] as const) {
+        const { world } = await tell((call, name, at) => {
+          if (call !== n || at !== moment) return undefined;
+          return blow === "die" ? "die" : unavailable(name);
+        }, true);
+        world.verify();
+        const ids = world.queue.map(({ id }) => id);
+        assert.deepEqual(ids, [...new Set(ids)], `${blow} ${moment} call ${n}`);
+      }
+    }
+  }
 });
 
 /** A process that hangs in one call until it is let go. */

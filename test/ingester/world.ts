@@ -58,6 +58,8 @@ export class World {
   /** What "now" meant when somebody asked. */
   start: "low_watermark" | "now" = "low_watermark";
   limits: Limits = { maxMessageBytes: 1_000_000, maxSendBytes: 1_000_000 };
+  /** Whether the checkpoint store is part of the queue's system. */
+  together = false;
 
   constructor(tables: readonly string[]) {
     for (const name of tables) this.addTable(name);
@@ -395,6 +397,15 @@ export class Host {
         this.#call(`checkpoints.save ${fullName(table)}`, () => {
           if (!write(table, checkpoint, token)) throw new FencedError(`${fullName(table)} has a newer owner`);
         }),
+      ...(this.world.together && {
+        sendAndSave: (messages, table, checkpoint, token) =>
+          this.#call(`checkpoints.sendAndSave ${fullName(table)}`, () => {
+            const before = rowOf(table).checkpoint;
+            if (!write(table, checkpoint, token)) throw new FencedError(`${fullName(table)} has a newer owner`);
+            const isDone = before !== null && comparePositions(before.position, checkpoint.position) === 0;
+            if (!isDone) this.world.queue.push(...messages.map(copyOf));
+          }),
+      }),
       saveAll: (entries) =>
         this.#call(`checkpoints.saveAll ${entries.length}`, () =>
           entries.filter(({ table, checkpoint, token }) => !write(table, checkpoint, token)).map(({ table }) => table),

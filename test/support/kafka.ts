@@ -7,13 +7,13 @@ import { Admin } from "@platformatic/kafka";
 import { cache, INSTALL } from "../simulator-conformance/tools.ts";
 import { freePort, isOnPath, ServerProcess, type TestServer, temporaryFolder } from "./server.ts";
 
-const JARS = join(cache, "kafka", "lib");
+export const KAFKA_JARS = join(cache, "kafka", "lib");
 
 export function missingKafka(): string | null {
   if (process.env["TEST_KAFKA_URL"]) return null;
   if (!isOnPath("java"))
     return "there is no Java for Kafka: install a JDK of 17 or newer, or name a broker with TEST_KAFKA_URL";
-  if (!existsSync(JARS)) return `there is no Kafka: ${INSTALL}, or name a broker with TEST_KAFKA_URL`;
+  if (!existsSync(KAFKA_JARS)) return `there is no Kafka: ${INSTALL}, or name a broker with TEST_KAFKA_URL`;
   return null;
 }
 
@@ -85,7 +85,7 @@ export async function startKafka({ sasl = [], tls }: KafkaOptions = {}): Promise
     "-XX:TieredStopAtLevel=1",
     `-Dlog4j2.configurationFile=${join(folder, "log4j2.yaml")}`,
     "-cp",
-    `${JARS}/*`,
+    `${KAFKA_JARS}/*`,
   ];
   const scram = sasl
     .filter((mechanism) => mechanism !== "PLAIN")

@@ -10,7 +10,7 @@ import { isProtocolError, kafkaError } from "./connection.ts";
 import { type Outgoing, recordOf } from "./message.ts";
 
 export interface KafkaSending {
-  producer: Producer<Buffer, Buffer, Buffer, Buffer>;
+  producer: Pick<Producer<Buffer, Buffer, Buffer, Buffer>, "send">;
   where: string;
   /** As in "queue …". */
   what: string;

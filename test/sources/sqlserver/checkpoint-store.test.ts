@@ -11,7 +11,7 @@ before(async () => {
 after(() => world[Symbol.asyncDispose]());
 
 // In the file of a contract, stores of one story share a table; the next story has the next one.
-import { checkpointContract } from "./checkpoint-contract.ts";
+import { checkpointContract } from "../../ingester/checkpoint-contract.ts";
 
 let opened = 0;
 checkpointContract(

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { FileCheckpointStore } from "../../../src/sources/sqlserver/file-checkpoint-store.ts";
-import { checkpointContract } from "./checkpoint-contract.ts";
+import { checkpointContract } from "../../ingester/checkpoint-contract.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "dstream-checkpoints-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
