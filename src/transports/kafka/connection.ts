@@ -9,11 +9,15 @@ export interface KafkaConnection {
   options: BaseOptions;
   /** Brokers, for errors. */
   where: string;
+  /** Of what is sent. */
+  compression: NonNullable<KafkaSettings["compression"]>;
 }
 
 /** A question that has no answer by then has failed. */
 const ANSWER_WITHIN_MS = 10_000;
 const CONNECT_WITHIN_MS = 10_000;
+/** In all of Azure's clouds. */
+const EVENT_HUBS = /\.servicebus\.[a-z.]+:\d+$/i;
 
 /**
  * `kafka://user:password@host:9092,host2:9092`, `kafkas://` for TLS, or the connection string of an Event Hubs namespace, whose Kafka
@@ -28,6 +32,8 @@ export function kafkaConnection(connectionString: string, settings: KafkaSetting
   };
   return {
     where: brokers.join(", "),
+    // Measured over loopback: row messages are sent the fastest with zstd, and with less CPU than without any.
+    compression: settings.compression ?? (brokers.some((broker) => EVENT_HUBS.test(broker)) ? "none" : "zstd"),
     options: {
       clientId: "dstream",
       bootstrapBrokers: brokers,
@@ -72,6 +78,9 @@ const ADVICE: Readonly<Record<string, string>> = {
   GROUP_AUTHORIZATION_FAILED: ACCESS,
   CLUSTER_AUTHORIZATION_FAILED: ACCESS,
   UNKNOWN_TOPIC_OR_PARTITION: "It is made when an ingester or a router that names it starts; look at its name.",
+  TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+    "Allow the user to write and describe transactional ids that begin with dstream-, or keep checkpoints elsewhere.",
+  INVALID_TRANSACTION_TIMEOUT: "Set transaction.max.timeout.ms of the brokers to 30 seconds or more.",
   INVALID_REPLICATION_FACTOR: "There are fewer brokers than `replication_factor` asks for.",
   INVALID_PARTITIONS: "Set `partitions` to what the brokers take.",
   INVALID_CONFIG: "The brokers do not take what the topic is to be made with.",

@@ -17,7 +17,10 @@ export const kafkaSettings = z
       .optional()
       .describe("How long the topics that are made keep messages, whoever has read them.")
       .meta({ otherwise: "the broker's" }),
-    compression: oneOf("none", "gzip", "snappy", "lz4", "zstd").prefault("none").describe("Of what is sent."),
+    compression: oneOf("none", "gzip", "snappy", "lz4", "zstd")
+      .optional()
+      .describe("Of what is sent. Readers of the destinations have to know it, too.")
+      .meta({ otherwise: "zstd; none at Event Hubs, which takes none" }),
     max_message_bytes: size()
       .prefault("1MB")
       .describe("The broker's and the topic's `max.message.bytes`: about 1 MB where it was left as Kafka has it."),

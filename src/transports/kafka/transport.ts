@@ -45,7 +45,7 @@ export class KafkaTransport implements Transport {
       ...this.#connection.options,
       idempotent: true,
       acks: -1,
-      compression: settings.compression,
+      compression: this.#connection.compression,
     });
     const maxMessageBytes = largestMessage(settings);
     this.limits = {

@@ -157,9 +157,7 @@ else {
   test("a table that rests has no connections, goes on from there, and is fenced off by who began anew", async (t) => {
     const { topic } = await owning(t, "resting");
     const connection = kafkaConnection(url, kafkaSettings.parse({}));
-    const [table, other] = [1, 2].map(
-      () => new TableTransactions(`${topic}-x`, connection, { compression: "none" }, 50),
-    );
+    const [table, other] = [1, 2].map(() => new TableTransactions(`${topic}-x`, connection, 50));
     t.after(() => Promise.all([table!.close(), other!.close()]));
     const rested = async () => {
       while (table!.connected) await sleep(20);
@@ -230,6 +228,7 @@ else {
       wanted,
     );
     assert.equal(new Set(committed.map(({ id }) => id)).size, rows);
+    assert.match((await place.run("checkpoints list")).stdout, /Persons/);
     // The kills did hit: what was sent and never committed is there, for who reads everything.
     const everything = await readTopic(topic, "read_uncommitted");
     assert.ok(everything.length > rows, `${everything.length} records for ${rows} changes`);

@@ -2,6 +2,7 @@
  * What stands in a checkpoint topic. A table has three records, each under a key of its own, the latest of which counts: who owns it
  * (its token), its checkpoint, and what stops it. A failure stands only until the next checkpoint: its offset tells.
  */
+import { TransportError } from "../../../errors.ts";
 import type { Checkpoint, Failure, StoredCheckpoint, TableName } from "../../../ingester/checkpoint.ts";
 import { checkpointKey } from "../../../ingester/checkpoint.ts";
 import type { FencingToken } from "../../../locks/lock.ts";
@@ -37,13 +38,16 @@ export function failureValue({ schema, table }: TableName, error: string): Buffe
   return json({ schema, table, error, since: new Date().toISOString() });
 }
 
-/** Takes in the next record. Throws where the topic holds something else. */
+/** Takes in the next record. Throws where the topic holds something else: then nothing in it may be believed. */
 export function takeIn(
   tables: Map<string, TableRecords>,
   record: { key: Buffer | null; value: Buffer | null; offset: bigint },
 ): void {
   const [, kind, key] = /^(owner|checkpoint|failure) (.+)$/s.exec(record.key?.toString() ?? "") ?? [];
-  if (kind === undefined || key === undefined) throw new Error("it holds records that are no checkpoints");
+  if (kind === undefined || key === undefined)
+    throw new TransportError("rejected", "The topic that is to keep checkpoints holds records that are none.", {
+      advice: "Name another one: checkpoints { topic = … }.",
+    });
   const records: TableRecords = tables.get(key) ?? {};
   tables.set(key, records);
   if (record.value === null || record.value.length === 0) {

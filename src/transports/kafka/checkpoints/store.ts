@@ -265,7 +265,7 @@ export class KafkaCheckpointStore implements CheckpointStore {
 
   #transactionsOf(table: TableName): TableTransactions {
     const id = `dstream-${this.#name}-${this.#key(table)}`;
-    return new TableTransactions(id, this.#connection, this.#settings);
+    return new TableTransactions(id, this.#connection);
   }
 
   #key(table: TableName): string {

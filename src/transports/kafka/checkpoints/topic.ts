@@ -28,6 +28,10 @@ const FETCH_BYTES = 4 * 1024 * 1024;
 /** How long who looks waits for what is just being committed. A transaction of a dead process is not waited for. */
 const DECIDED_WITHIN_MS = 1_000;
 const COMMIT = 1;
+/** As a question about offsets has them (https://kafka.apache.org/protocol.html#The_Messages_ListOffsets). */
+const LATEST = -1n;
+const EARLIEST = -2n;
+const FETCH_AGAIN_MS = 5;
 
 export class CheckpointTopic {
   readonly name: string;
@@ -40,7 +44,7 @@ export class CheckpointTopic {
   #next: bigint | null = null;
   /** The partition may have moved. */
   #stale = false;
-  /** As the broker said last. */
+  /** As the broker said when reading began. */
   #end = 0n;
 
   constructor(connection: KafkaConnection, name: string) {
@@ -88,11 +92,11 @@ export class CheckpointTopic {
 
   async #read(): Promise<void> {
     try {
-      for (let end: bigint | null = null; ; await sleep(1)) {
-        await this.#fetch();
-        end ??= this.#end;
-        if (this.#next! >= end) return;
-      }
+      // What a fetch says of the end may be old after the partition has moved; this question waits for that (KIP-207).
+      const { end, first } = await this.#bounds();
+      this.#next ??= first;
+      this.#end = end;
+      while (this.#next < end) if (!(await this.#fetch())) await sleep(FETCH_AGAIN_MS);
     } catch (error) {
       // It was deleted, and maybe made again.
       if (isMissingTopic(error) || isProtocolError(error, "OFFSET_OUT_OF_RANGE", "UNKNOWN_TOPIC_ID")) this.#startOver();
@@ -108,14 +112,19 @@ export class CheckpointTopic {
     this.#end = 0n;
   }
 
-  async #fetch(): Promise<void> {
-    const { topics } = await this.#consumer.metadata({ topics: [this.name], forceUpdate: this.#stale });
+  async #bounds(): Promise<{ first: bigint; end: bigint }> {
+    await this.#consumer.metadata({ topics: [this.name], forceUpdate: this.#stale });
     this.#stale = false;
+    const ask = async (timestamp: bigint) =>
+      (await this.#consumer.listOffsets({ topics: [this.name], timestamp })).get(this.name)?.[0] ?? 0n;
+    return { end: await ask(LATEST), first: this.#next ?? (await ask(EARLIEST)) };
+  }
+
+  /** Answers whether there was anything. */
+  async #fetch(): Promise<boolean> {
+    const { topics } = await this.#consumer.metadata({ topics: [this.name] });
     const { id, partitions } = topics.get(this.name)!;
-    if (this.#next === null) {
-      const [first] = (await this.#consumer.listOffsets({ topics: [this.name], timestamp: -2n })).get(this.name) ?? [];
-      this.#next = first ?? 0n;
-    }
+    const before = this.#next!;
     const { responses } = await this.#consumer.fetch({
       node: partitions[0]!.leader,
       topics: [
@@ -124,7 +133,7 @@ export class CheckpointTopic {
           partitions: [
             {
               partition: 0,
-              fetchOffset: this.#next,
+              fetchOffset: before,
               currentLeaderEpoch: -1,
               lastFetchedEpoch: -1,
               partitionMaxBytes: FETCH_BYTES,
@@ -137,11 +146,9 @@ export class CheckpointTopic {
       maxBytes: FETCH_BYTES,
       maxWaitTime: 0,
     });
-    // Within a fetch session the broker is silent about a partition of which there is nothing new.
-    for (const { highWatermark, records } of responses.flatMap((topic) => topic.partitions)) {
-      this.#end = highWatermark;
+    for (const { records } of responses.flatMap((topic) => topic.partitions))
       for (const batch of (records ?? []) as FetchedBatch[]) this.#takeIn(batch);
-    }
+    return this.#next! > before;
   }
 
   #takeIn(batch: FetchedBatch): void {

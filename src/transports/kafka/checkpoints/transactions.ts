@@ -13,11 +13,24 @@
  *     unsure
  *       → ready   `beginAnew`: then the topic tells whether the last one was committed
  */
-import { Producer } from "@platformatic/kafka";
+import { addPartitionsToTxnV3, kGetApi, Producer } from "@platformatic/kafka";
 import { isProtocolError, type KafkaConnection } from "../connection.ts";
-import type { KafkaSettings } from "../settings.ts";
 
-type Transaction = Awaited<ReturnType<Producer<Buffer, Buffer, Buffer, Buffer>["beginTransaction"]>>;
+type Transaction = Awaited<ReturnType<TransactionalProducer["beginTransaction"]>>;
+
+/**
+ * Asks in a client's way for a partition to be part of a transaction. @platformatic/kafka 2.12 takes the newest version of the question,
+ * and those from 4 on are for brokers ("Versions 3 and below will be exclusively used by clients", AddPartitionsToTxnRequest.json):
+ * where permissions are checked, nobody else may ask so.
+ */
+class TransactionalProducer extends Producer<Buffer, Buffer, Buffer, Buffer> {
+  override [kGetApi](name: string, callback: (error: Error | null, api?: never) => void): void {
+    super[kGetApi](name, (error, api) => {
+      const isBrokers = name === "AddPartitionsToTxn" && (api?.version ?? 0) > addPartitionsToTxnV3.api.version;
+      callback(error, (isBrokers ? addPartitionsToTxnV3.api : api) as never);
+    });
+  }
+}
 
 /** After that the broker aborts a transaction whose owner says nothing: so long may a dead one hold up who reads what is committed. */
 const TRANSACTION_MS = 30_000;
@@ -32,9 +45,8 @@ const ANEW = { producerId: -1n, producerEpoch: -1 };
 export class TableTransactions {
   readonly #id: string;
   readonly #connection: KafkaConnection;
-  readonly #compression: KafkaSettings["compression"];
   readonly #restAfterMs: number;
-  #producer: Producer<Buffer, Buffer, Buffer, Buffer> | null = null;
+  #producer: TransactionalProducer | null = null;
   #identity = ANEW;
   /** Begun, and nothing sent yet. */
   #begun: Transaction | null = null;
@@ -43,15 +55,9 @@ export class TableTransactions {
   #working = 0;
   #rest: NodeJS.Timeout | undefined;
 
-  constructor(
-    id: string,
-    connection: KafkaConnection,
-    { compression }: Pick<KafkaSettings, "compression">,
-    restAfterMs = REST_AFTER_MS,
-  ) {
+  constructor(id: string, connection: KafkaConnection, restAfterMs = REST_AFTER_MS) {
     this.#id = id;
     this.#connection = connection;
-    this.#compression = compression;
     this.#restAfterMs = restAfterMs;
   }
 
@@ -111,14 +117,14 @@ export class TableTransactions {
   }
 
   async #begin(): Promise<Transaction> {
-    this.#producer ??= new Producer<Buffer, Buffer, Buffer, Buffer>({
+    this.#producer ??= new TransactionalProducer({
       ...this.#connection.options,
       idempotent: true,
       acks: -1,
       transactionalId: this.#id,
       // As the client uses it: of a transaction too.
       timeout: TRANSACTION_MS,
-      compression: this.#compression,
+      compression: this.#connection.compression,
       retries: RETRIES,
       retryDelay: (_client, _operation, attempt, _retries, error) =>
         isProtocolError(error, "CONCURRENT_TRANSACTIONS")
