@@ -22,11 +22,13 @@ export interface KafkaOptions {
   sasl?: readonly ("PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512")[];
   /** Key and certificate, PEM: clients come over TLS. */
   tls?: { key: string; cert: string };
+  /** With PLAIN: nobody but root, whose password is "root", may do what he was not allowed to. */
+  permissions?: boolean;
 }
 
 export const KAFKA_USER = { name: "ada", password: "p@ss:w/rd" };
 
-export async function startKafka({ sasl = [], tls }: KafkaOptions = {}): Promise<TestServer> {
+export async function startKafka({ sasl = [], tls, permissions = false }: KafkaOptions = {}): Promise<TestServer> {
   const folder = temporaryFolder("kafka");
   const [port, controller, inner] = [await freePort(), await freePort(), await freePort()];
   const client = `${sasl.length > 0 ? "SASL_" : ""}${tls === undefined ? "PLAINTEXT" : "SSL"}`;
@@ -57,9 +59,14 @@ export async function startKafka({ sasl = [], tls }: KafkaOptions = {}): Promise
       "listener.name.client.ssl.keystore.type": "PEM",
       "listener.name.client.ssl.keystore.location": join(folder, "keystore.pem"),
     }),
+    ...(permissions && {
+      "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+      // The inner listener's clients, the controller among them.
+      "super.users": "User:root;User:ANONYMOUS",
+    }),
     ...(sasl.length > 0 && { "sasl.enabled.mechanisms": sasl.join(",") }),
     ...(sasl.includes("PLAIN") && {
-      "listener.name.client.plain.sasl.jaas.config": `org.apache.kafka.common.security.plain.PlainLoginModule required user_${KAFKA_USER.name}="${KAFKA_USER.password}";`,
+      "listener.name.client.plain.sasl.jaas.config": `org.apache.kafka.common.security.plain.PlainLoginModule required user_${KAFKA_USER.name}="${KAFKA_USER.password}" user_root="root";`,
     }),
     ...Object.fromEntries(
       sasl

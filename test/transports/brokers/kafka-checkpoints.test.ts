@@ -6,7 +6,7 @@ import { after, type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
-import { Admin } from "@platformatic/kafka";
+import { AclOperations, AclPermissionTypes, Admin, ResourcePatternTypes, ResourceTypes } from "@platformatic/kafka";
 import { FencedError, TransportError } from "../../../src/errors.ts";
 import { silent } from "../../../src/telemetry/logger.ts";
 import { KafkaCheckpointStore } from "../../../src/transports/kafka/checkpoints/store.ts";
@@ -16,7 +16,7 @@ import { kafkaSettings } from "../../../src/transports/kafka/settings.ts";
 import { KafkaTransport } from "../../../src/transports/kafka/transport.ts";
 import { startServer, workplaceOf } from "../../cli/dstream.ts";
 import { at, checkpointContract } from "../../ingester/checkpoint-contract.ts";
-import { KAFKA_JARS, missingKafka, startKafka } from "../../support/kafka.ts";
+import { KAFKA_JARS, KAFKA_USER, missingKafka, startKafka } from "../../support/kafka.ts";
 import { missingServer, type TestServer } from "../../support/server.ts";
 import { message } from "../contract.ts";
 
@@ -66,6 +66,17 @@ else {
     await store.prepare();
     const { token } = await store.claim(PERSONS, 1);
     return { store, token, topic, queue: `${topic}-queue` };
+  };
+
+  /** What was allowed a moment ago is known everywhere a moment later. */
+  const patiently = async <T>(ask: () => Promise<T>): Promise<T> => {
+    for (const deadline = performance.now() + 30_000; ; await sleep(50)) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (performance.now() > deadline) throw error;
+      }
+    }
   };
 
   test("messages that were sent with a checkpoint are there with it; a former owner's are not", async (t) => {
@@ -138,6 +149,58 @@ else {
       (await readTopic(queue, "read_committed", own.url)).map(({ id }) => id),
       ids,
     );
+  });
+
+  test("a user needs no more than the documented permissions, and is told which one is missing", async (t) => {
+    const own = await startKafka({ sasl: ["PLAIN"], permissions: true });
+    t.after(() => own.close());
+    const [broker, name] = [own.url.replace("kafka://", ""), `test-${run}-allowed`];
+    const as = (user: string, password: string) => `kafka://${user}:${encodeURIComponent(password)}@${broker}`;
+    const admin = new Admin(kafkaConnection(as("root", "root"), kafkaSettings.parse({})).options);
+    t.after(() => admin.close());
+    const allow = async (resourceType: number, resourceName: string, operations: readonly number[]) => {
+      const rest = {
+        resourcePatternType: ResourcePatternTypes.PREFIXED,
+        principal: `User:${KAFKA_USER.name}`,
+        host: "*",
+      };
+      const permissionType = AclPermissionTypes.ALLOW;
+      const creations = operations.map((operation) => ({
+        resourceType,
+        resourceName,
+        ...rest,
+        operation,
+        permissionType,
+      }));
+      await admin.createAcls({ creations } as never);
+    };
+    const { READ, WRITE, CREATE, DESCRIBE } = AclOperations;
+    await allow(ResourceTypes.TOPIC, name, [READ, WRITE, CREATE, DESCRIBE]);
+    await allow(ResourceTypes.GROUP, "dstream-", [READ]);
+    const connectionString = as(KAFKA_USER.name, KAFKA_USER.password);
+    const transport = new KafkaTransport(
+      { type: "kafka", connectionString, settings: kafkaSettings.parse({}) },
+      silent,
+    );
+    t.after(() => transport.close());
+    const queue = { kind: "queue", name: `${name}-queue` } as const;
+    await transport.ensure(queue);
+    await (await transport.sender(queue)).send([message("m-1")]);
+    const store = open(name, connectionString);
+    t.after(() => store.close());
+    await store.prepare();
+    await assert.rejects(store.claim(PERSONS, 1), { reason: "rejected", advice: /transactional ids/ });
+    await allow(ResourceTypes.TRANSACTIONAL_ID, "dstream-", [WRITE, DESCRIBE]);
+    const claimed = await patiently(() => store.claim(PERSONS, 1));
+    await store.sendAndSave([message("m-2")], PERSONS, at(1), claimed.token);
+    assert.deepEqual((await store.load(PERSONS))?.position, at(1).position);
+    const ids: string[] = [];
+    for await (const delivery of (await transport.receiver(queue)).deliveries(AbortSignal.timeout(60_000))) {
+      ids.push(...delivery.messages.map(({ id }) => id));
+      await delivery.complete();
+      if (ids.length >= 2) break;
+    }
+    assert.deepEqual(ids, ["m-1", "m-2"]);
   });
 
   test("a topic that Kafka deletes from is refused, with what to do", async () => {
