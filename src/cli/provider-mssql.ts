@@ -3,6 +3,7 @@
  * the handshake where a command envelope asks for it, goes to standard output; the log to standard error, each line with [MSSQL-CDC].
  */
 import { DStreamError, describeError } from "../errors.ts";
+import { acknowledgements } from "../providers/acknowledgements.ts";
 import { type ProviderInput, ProviderInputError, readInput } from "../providers/input.ts";
 import { type ProviderConfig, providerConfig } from "../providers/mssql/config.ts";
 import { ProviderTransport } from "../providers/mssql/transport.ts";
@@ -54,11 +55,18 @@ async function run(
       "no acknowledgements: a checkpoint moves once its line is in the pipe, and what the reader loses behind it is lost",
     );
   const ending = new AbortController();
+  let failed = false;
   output.ended.addEventListener("abort", () => {
     logger.info("the reader of standard output has gone: ending");
     ending.abort();
   });
-  const reading = input.acks ? acknowledge(input, output, ending, logger) : Promise.resolve();
+  if (input.acks)
+    void acknowledgements(input.lines, output, (error) => {
+      if (error) logger.error({ error }, "the acknowledgements have failed: ending");
+      else logger.info("standard input has ended: ending");
+      failed = error !== undefined;
+      ending.abort();
+    });
   const code = await runUntilSignal(
     [
       async (signal) => {
@@ -75,27 +83,5 @@ async function run(
     ],
     logger,
   );
-  void reading;
-  return code;
-}
-
-/** The end of standard input is the end of whoever acknowledges. */
-async function acknowledge(
-  { lines }: ProviderInput,
-  output: LineOutput,
-  ending: AbortController,
-  logger: Logger,
-): Promise<void> {
-  try {
-    for await (const line of lines) {
-      if (line.trim() === "") continue;
-      const { acked } = JSON.parse(line) as { acked?: unknown };
-      if (typeof acked !== "number") throw new Error(`it is not {"acked":<lines>}`);
-      output.acknowledge(acked);
-    }
-    logger.info("standard input has ended: ending");
-  } catch (error) {
-    logger.error({ error }, "what came on standard input is no acknowledgement: ending");
-  }
-  ending.abort();
+  return failed ? 1 : code;
 }

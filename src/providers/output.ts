@@ -18,13 +18,17 @@ export class LineOutput {
   /** Lines written, and of those the acknowledged. */
   #written = 0;
   #acked = 0;
-  #waiting: { upTo: number; resolve: () => void }[] = [];
+  /** Who waits for acknowledgements, the earliest first. */
+  #waiting: { upTo: number; settle: (gone?: Error) => void }[] = [];
 
   constructor(stream: Writable, { acks }: { acks: boolean }) {
     this.#stream = stream;
     this.#acks = acks;
     stream.on("error", (error) => this.#ending.abort(error));
     stream.on("close", () => this.#ending.abort(new Error("it was closed")));
+    this.ended.addEventListener("abort", () => {
+      for (const { settle } of this.#waiting.splice(0)) settle(this.#gone());
+    });
   }
 
   /** Aborts when the reader has gone. */
@@ -32,13 +36,20 @@ export class LineOutput {
     return this.#ending.signal;
   }
 
+  /** Resolves when the pipe has taken all that was written so far. */
+  get taken(): Promise<void> {
+    return this.#last;
+  }
+
   /** `data`: whole lines. Rejects when the reader goes away before it has all, and all is acknowledged. */
   async write(data: Buffer, lines: number): Promise<void> {
+    // Counted before it is written: the acknowledgement may be here before the pipe says that it has taken it.
+    this.#written += lines;
+    const upTo = this.#written;
     const turn = this.#last.then(() => this.#put(data));
     this.#last = turn.catch(() => {});
     await turn;
-    this.#written += lines;
-    if (this.#acks) await this.#acknowledged(this.#written);
+    if (this.#acks) await this.#acknowledged(upTo);
   }
 
   /** A line that is no data: nobody acknowledges it. */
@@ -50,10 +61,8 @@ export class LineOutput {
   acknowledge(lines: number): void {
     if (lines > this.#written) throw new Error(`${lines} lines are acknowledged, and ${this.#written} were written`);
     this.#acked = Math.max(this.#acked, lines);
-    this.#waiting = this.#waiting.filter(({ upTo, resolve }) => {
-      if (upTo <= this.#acked) resolve();
-      return upTo > this.#acked;
-    });
+    const later = this.#waiting.findIndex(({ upTo }) => upTo > this.#acked);
+    for (const { settle } of this.#waiting.splice(0, later < 0 ? this.#waiting.length : later)) settle();
   }
 
   async #put(data: Buffer): Promise<void> {
@@ -65,12 +74,10 @@ export class LineOutput {
 
   async #acknowledged(upTo: number): Promise<void> {
     if (upTo <= this.#acked) return;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const fail = () => reject(this.#gone());
     if (this.ended.aborted) throw this.#gone();
-    this.ended.addEventListener("abort", fail, { once: true });
-    this.#waiting.push({ upTo, resolve });
-    await promise.finally(() => this.ended.removeEventListener("abort", fail));
+    await new Promise<void>((resolve, reject) => {
+      this.#waiting.push({ upTo, settle: (gone) => (gone === undefined ? resolve() : reject(gone)) });
+    });
   }
 
   #gone(cause: unknown = this.ended.reason): TransportError {
