@@ -12,9 +12,13 @@ import { type Built, builtToday } from "./types.ts";
 
 /** Throws ConfigError. */
 export async function loadConfig(path: string, env: Environment): Promise<Config> {
-  let text: string;
+  return parseConfig(await readConfigFile(path), path, env);
+}
+
+/** Throws ConfigError. */
+export async function readConfigFile(path: string): Promise<string> {
   try {
-    text = await readFile(path, "utf8");
+    return await readFile(path, "utf8");
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
     const message = missing
@@ -23,7 +27,6 @@ export async function loadConfig(path: string, env: Environment): Promise<Config
     const suggestion = "Name the file with --config; docs/configuration.md begins with an example.";
     throw new ConfigError([{ file: path, line: 1, column: 1, message, suggestion: missing ? suggestion : undefined }]);
   }
-  return parseConfig(text, path, env);
 }
 
 /**
@@ -43,7 +46,12 @@ export async function parseConfig(
   const syntax = await parseHcl(text.replace(/^\ufeff/, ""), note);
   if (syntax === undefined) throw new ConfigError(inOrder(problems));
   try {
-    return configOf(evaluateHcl(syntax, env, note), { file, env, built }, problems, note);
+    return configOf(
+      evaluateHcl(syntax, env, note, (type) => type !== "task"),
+      { file, env, built },
+      problems,
+      note,
+    );
   } finally {
     syntax.free();
   }
@@ -66,6 +74,6 @@ export function configOf(
   return config;
 }
 
-function inOrder(problems: Problem[]): Problem[] {
+export function inOrder(problems: Problem[]): Problem[] {
   return problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
 }

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { brokerSettings } from "../transports/settings.ts";
 import { fileSchema } from "./schema.ts";
 import { bare, metaOf, repeated } from "./settings.ts";
+import { taskSchema } from "./tasks.ts";
 import { lockTypes, transportTypes } from "./types.ts";
 
 /** A complete configuration, which a test parses. */
@@ -100,6 +101,7 @@ A queue, source or output of one of these types may hold its block. A source wit
 export function configurationReference(): string {
   const sections: string[] = [];
   for (const [name, field] of Object.entries(fileSchema.shape)) describeBlock(name, [], field, sections);
+  describeBlock("task", [], taskSchema, sections);
   const brokers: string[] = [];
   for (const [name, field] of Object.entries(brokerSettings)) {
     if (Object.keys(field.shape).length > 0) describeBlock(name, ["queue, source, output"], field, brokers);

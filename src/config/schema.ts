@@ -219,7 +219,7 @@ const router = z
 
 export const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 
-const log = z
+export const logSchema = z
   .strictObject({
     level: oneOf(...logLevels)
       .optional()
@@ -241,7 +241,7 @@ export const fileSchema = z.strictObject({
   ingester,
   router: router.prefault({}),
   dead_letters: deadLetters.prefault({}),
-  log: log.prefault({}),
+  log: logSchema.prefault({}),
 });
 
 /** A file's settings, by the file's own names, defaults filled in. */

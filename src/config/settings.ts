@@ -53,17 +53,19 @@ function key(path: Path): string {
   return path.join("\n");
 }
 
-/** `publisher`, the older name, as `router`; tasks, which are to come, refused. */
+/** Of one block, by a schema of its own. */
+export function readBlock<T extends z.ZodObject>(schema: T, block: Block, note: Note): Partly<z.output<T>> {
+  return new SettingsReader(new Map(), note).block(schema, block.body, [], block) as Partly<z.output<T>>;
+}
+
+/** `publisher`, the older name, as `router`. */
 function withRouter(body: Body, note: Note): Body {
   const routers = body.blocks.filter(({ type }) => type === "router" || type === "publisher");
   const second = routers.find(({ type }) => type !== routers[0]?.type);
   if (second !== undefined) {
     note(second.at, "router and publisher are one block by two names: the file has both", "Keep router.");
   }
-  for (const { at } of body.blocks.filter(({ type }) => type === "task")) {
-    note(at, "tasks are not built yet", "Built are ingester and router.");
-  }
-  const blocks = body.blocks.filter((block) => block.type !== "task" && block !== second);
+  const blocks = body.blocks.filter((block) => block !== second);
   return {
     ...body,
     blocks: blocks.map((block) => (block.type === "publisher" ? { ...block, type: "router" } : block)),
@@ -111,7 +113,7 @@ class SettingsReader {
       if (many !== undefined) {
         result[name] = own.map((child, index) => this.nested(many, child, [...here, index]));
       } else if (inner instanceof z.ZodObject) {
-        result[name] = this.single(field, inner, own, here);
+        result[name] = this.single(field, inner, own, here, block);
       } else {
         result[name] = this.attribute(name, field, attributes.get(name), here, block);
       }
@@ -130,6 +132,7 @@ class SettingsReader {
     schema: z.ZodObject,
     blocks: Block[],
     path: Path,
+    parent: Block | undefined,
   ): Record<string, unknown> | undefined {
     const [first, second] = blocks;
     if (second !== undefined) {
@@ -137,7 +140,8 @@ class SettingsReader {
     }
     if (first !== undefined) return this.nested(schema, first, path);
     if (field instanceof z.ZodPrefault) return this.block(schema, { attributes: [], blocks: [] }, path, undefined);
-    if (!(field instanceof z.ZodOptional)) this.note({ line: 1, column: 1 }, `there is no ${path.at(-1)} block`);
+    if (!(field instanceof z.ZodOptional))
+      this.note(parent?.at ?? { line: 1, column: 1 }, `there is no ${path.at(-1)} block`);
     return undefined;
   }
 

@@ -375,8 +375,6 @@ router {
       "24:20: Person has an override, but tables does not list it",
       "  Did you mean Persons?",
       "29:5: table_name is missing in overrides",
-      "34:1: tasks are not built yet",
-      "  Built are ingester and router.",
       "36:1: unknown block routr",
       "  Did you mean router?",
       '41:12: path has no meaning for type "console"',

@@ -19,8 +19,14 @@ import type { EnvTemplate } from "./protect.ts";
 const supported =
   'Values are strings, numbers, true, false, lists, objects, env("X"), local.x and strings that hold these.';
 
-export function evaluateHcl(syntax: Syntax, env: Environment, note: Note): Body {
-  return new Evaluation(syntax, env, note).file();
+/** Blocks of the file that are not `wanted` are left out, and nothing in them is looked at. */
+export function evaluateHcl(
+  syntax: Syntax,
+  env: Environment,
+  note: Note,
+  wanted: (type: string, labels: readonly string[]) => boolean = () => true,
+): Body {
+  return new Evaluation(syntax, env, note).file(wanted);
 }
 
 class Evaluation {
@@ -37,13 +43,14 @@ class Evaluation {
     this.placeAt = placeFinder(syntax.text);
   }
 
-  file(): Body {
+  file(wanted: (type: string, labels: readonly string[]) => boolean): Body {
     const body = named(this.syntax.root, "body");
     const definitions = body?.namedChildren ?? [];
     const isLocals = (node: Node) => node.type === "block" && node.firstNamedChild?.text === "locals";
     for (const block of definitions.filter(isLocals)) this.declareLocals(block);
     for (const name of this.locals.keys()) this.local(name);
-    return this.definitions(definitions.filter((node) => !isLocals(node)));
+    const isWanted = (node: Node) => node.type !== "block" || wanted(node.firstNamedChild?.text ?? "", labelsOf(node));
+    return this.definitions(definitions.filter((node) => !isLocals(node) && isWanted(node)));
   }
 
   private declareLocals(block: Node): void {
@@ -82,9 +89,8 @@ class Evaluation {
         const expression = named(node, "expression");
         if (expression !== undefined) attributes.push({ name: name.text, at, value: this.value(expression) });
       } else if (node.type === "block") {
-        const labels = node.namedChildren.slice(1).filter(({ type }) => type === "identifier" || type === "string_lit");
         const body = this.definitions(named(node, "body")?.namedChildren ?? []);
-        blocks.push({ type: name.text, at, labels: labels.map(({ text }) => text.replace(/^"|"$/g, "")), body });
+        blocks.push({ type: name.text, at, labels: labelsOf(node), body });
       }
     }
     return { attributes, blocks };
@@ -349,4 +355,9 @@ function named(node: Node, type: string): Node | undefined {
 
 function place(node: Node): Place {
   return { line: node.startPosition.row + 1, column: node.startPosition.column + 1 };
+}
+
+function labelsOf(block: Node): string[] {
+  const labels = block.namedChildren.slice(1).filter(({ type }) => type === "identifier" || type === "string_lit");
+  return labels.map(({ text }) => text.replace(/^"|"$/g, ""));
 }
