@@ -58,10 +58,32 @@ command("check", "look at everything that the configuration names; change nothin
   async (options: CommonOptions) => end(await (await import("./check.ts")).check(options)),
 );
 
-command("status", "who reads each table, how far it is, and how long until CDC's clean-up passes it")
-  .option("--json", "for programs")
-  .action(async (options: CommonOptions & { json?: boolean }) =>
-    end(await (await import("./status.ts")).status(options)),
+command(
+  "status [task]",
+  "who reads each table, how far it is, and how long until CDC's clean-up passes it; or of a task",
+)
+  .option("--json", "for programs; of tables")
+  .action(async (task: string | undefined, options: CommonOptions & { json?: boolean }) =>
+    end(
+      task === undefined
+        ? await (await import("./status.ts")).status(options)
+        : await (await import("./task.ts")).lifecycle("status", task, options),
+    ),
+  );
+
+command("run <task>", "bring messages from a task's input provider to its output provider").action(
+  async (task: string, options: CommonOptions) => leave(await (await import("./task.ts")).run(task, options)),
+);
+command("list", "the tasks of the configuration").action(async (options: CommonOptions) =>
+  end(await (await import("./task.ts")).list(options)),
+);
+for (const [name, description] of [
+  ["init", "make what a task's output provider needs"],
+  ["plan", "show what init would make; change nothing"],
+  ["destroy", "remove what init has made, with what is in it"],
+] as const)
+  command(`${name} <task>`, description).action(async (task: string, options: CommonOptions) =>
+    end(await (await import("./task.ts")).lifecycle(name, task, options)),
   );
 
 const deadLetters = program.command("dead-letters").description("what could not be sent or delivered for good");
@@ -106,6 +128,22 @@ provider
   .command("mssql")
   .description("SQL Server's changes on standard output; the configuration as JSON on standard input")
   .action(async () => leave(await (await import("./provider-mssql.ts")).providerMssql()));
+for (const [name, description] of [
+  ["counter", "input: numbers, for a first look"],
+  ["console", "output: prints what comes"],
+  ["log", "output: logs what comes"],
+  ["file", "output: JSON lines, appended to a file"],
+  ["webhook", "output: HTTP POSTs of many messages, signed"],
+  ...["embedded", "servicebus", "eventhubs", "kafka", "nats", "rabbitmq", "sqs"].map(
+    (type) => [type, `output: sends to ${type === "embedded" ? "the embedded queue" : type}`] as const,
+  ),
+] as const)
+  provider
+    .command(name)
+    .description(description)
+    .action(async () => {
+      await (await import("../providers/builtin/registry.ts")).builtInProviders[name]!();
+    });
 
 program
   .command("demo")

@@ -26,11 +26,20 @@ export interface CommonOptions {
 }
 
 export async function configure(options: CommonOptions): Promise<{ config: Config; logger: Logger }> {
-  if (options.logLevel !== undefined && !(LOG_LEVELS as readonly string[]).includes(options.logLevel))
-    throw new UsageError(`--log-level ${options.logLevel}: use one of ${LOG_LEVELS.join(", ")}.`);
+  checkLogLevel(options);
   const config = await loadConfig(options.config, process.env);
-  const level = (options.logLevel as LogLevel | undefined) ?? config.log.level;
-  return { config, logger: createLogger(level, config.log.format) };
+  return { config, logger: loggerFor(options, config.log) };
+}
+
+/** The flag goes before the configuration. */
+export function loggerFor(options: { logLevel?: string }, { level, format }: Config["log"]): Logger {
+  checkLogLevel(options);
+  return createLogger((options.logLevel as LogLevel | undefined) ?? level, format);
+}
+
+function checkLogLevel({ logLevel: level }: { logLevel?: string }): void {
+  if (level !== undefined && !(LOG_LEVELS as readonly string[]).includes(level))
+    throw new UsageError(`--log-level ${level}: use one of ${LOG_LEVELS.join(", ")}.`);
 }
 
 export function targetOf(config: Config): SqlServerTarget {

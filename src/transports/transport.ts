@@ -18,6 +18,11 @@ export interface Transport {
   howToMake?(entity: Entity): string;
   /** Looks, changes nothing: false where the entity is missing. For `dstream check`. */
   exists(entity: Entity): Promise<boolean>;
+  /**
+   * Removes the entity, with its subscription, what is in them and their dead letters; one that is missing is no error. Undefined: where
+   * `howToMake` is not.
+   */
+  remove?(entity: Entity): Promise<void>;
   sender(entity: Entity): Promise<Sender>;
   /** A topic is received from through its subscription. */
   receiver(entity: Entity): Promise<Receiver>;
