@@ -145,6 +145,17 @@ for (const [name, description] of [
       await (await import("../providers/builtin/registry.ts")).builtInProviders[name]!();
     });
 
+provider
+  .command("push <reference> <file...>")
+  .description("a program into a registry, for tasks to name with provider_ref; FILE=linux/arm64 for other platforms")
+  .action(async (reference: string, files: string[]) =>
+    end(await (await import("./provider-registry.ts")).push(reference, files)),
+  );
+provider
+  .command("pull <reference>")
+  .description("one from a registry into the cache; prints where it is")
+  .action(async (reference: string) => end(await (await import("./provider-registry.ts")).pull(reference)));
+
 program
   .command("demo")
   .description("the whole way on this machine: a SQL Server simulator, ingester, router, and a verdict")

@@ -58,10 +58,7 @@ async function programFor(role: Role, of: ProviderConfig, logger: Logger): Promi
       const main = new URL(import.meta.url.endsWith(".ts") ? "./main.ts" : "./main.js", import.meta.url);
       return { command: process.execPath, args: [...process.execArgv, fileURLToPath(main), "provider", name] };
     },
-    pull: async (ref) => {
-      void logger;
-      throw new Error(`provider_ref is not built: ${ref}`);
-    },
+    pull: async (ref) => (await (await import("./provider-registry.ts")).pulled(ref, logger)).path,
   });
 }
 

@@ -1,0 +1,196 @@
+/**
+ * Providers from a registry, kept in a cache by their digests. A file stands there under its name only once all its bytes have come and
+ * are what their digest says: whoever is killed before leaves a temporary file that nobody uses. Once it is there, a reference by digest
+ * asks nobody; a tag asks what it stands for, and where the registry cannot be reached, the answer of last time holds.
+ */
+import { createHash, randomUUID } from "node:crypto";
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import type { Environment } from "../../config/hcl/document.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import { DIGEST, parseReference, type Reference, RegistryError } from "./reference.ts";
+import { type Descriptor, MEDIA, Registry, sha256 } from "./registry.ts";
+
+export interface PullOptions {
+  cacheDir: string;
+  env: Environment;
+  signal: AbortSignal;
+  logger: Logger;
+  /** As in `linux/amd64`. */
+  platform?: string;
+}
+
+export interface Pulled {
+  /** Of the file, which may be executed. */
+  path: string;
+  /** Of its manifest. */
+  digest: string;
+  fromCache: boolean;
+}
+
+interface Manifest {
+  manifests?: Descriptor[];
+  layers?: Descriptor[];
+}
+
+const TITLE = "org.opencontainers.image.title";
+const INDEXES: readonly string[] = [MEDIA.index, MEDIA.dockerIndex];
+
+/** Throws RegistryError. */
+export async function pullProvider(text: string, options: PullOptions): Promise<Pulled> {
+  const { cacheDir, logger } = options;
+  const { platform = platformOf(process.platform, process.arch) } = options;
+  const reference = parseReference(text);
+  const known = join(
+    cacheDir,
+    "references",
+    `${createHash("sha256").update(`${text} ${platform}`).digest("hex")}.json`,
+  );
+  const last = await lastOf(known);
+  if (reference.digest !== undefined && last !== null) return { ...last, fromCache: true };
+  try {
+    const registry = new Registry(reference, options);
+    const { manifest, digest } = await manifestFor(registry, reference, platform);
+    const layer = layerOf(manifest, text);
+    const path = join(cacheDir, "files", layer.digest.replace(":", "-"), titleOf(layer, reference));
+    const fromCache = (await stat(path).catch(() => null)) !== null;
+    if (!fromCache) {
+      logger.info({ provider: text, bytes: layer.size }, "pulling a provider");
+      await download(registry, layer, path);
+    }
+    await mkdir(dirname(known), { recursive: true });
+    await putWhole(known, JSON.stringify({ reference: text, platform, path, digest }));
+    return { path, digest, fromCache };
+  } catch (error) {
+    if (!(error instanceof RegistryError && error.unreachable) || last === null) throw error;
+    logger.warn(
+      { error, provider: text, digest: last.digest },
+      "the registry is not asked: what was pulled last is used",
+    );
+    return { ...last, fromCache: true };
+  }
+}
+
+/** As OCI names them, which is as Go does. */
+export function platformOf(os: NodeJS.Platform, arch: string): string {
+  const system = os === "win32" ? "windows" : os;
+  return `${system}/${{ x64: "amd64", ia32: "386" }[arch] ?? arch}`;
+}
+
+async function lastOf(known: string): Promise<{ path: string; digest: string } | null> {
+  try {
+    const { path, digest } = JSON.parse(await readFile(known, "utf8")) as { path: string; digest: string };
+    await stat(path);
+    return { path, digest };
+  } catch {
+    return null;
+  }
+}
+
+async function manifestFor(
+  registry: Registry,
+  reference: Reference,
+  platform: string,
+): Promise<{ manifest: Manifest; digest: string }> {
+  let target = reference.target;
+  // An index of indexes is allowed, and nobody's habit.
+  for (let depth = 0; depth < 3; depth++) {
+    const { bytes, mediaType } = await registry.manifest(target);
+    const digest = sha256(bytes);
+    if (DIGEST.test(target) && digest !== target)
+      throw new RegistryError(`${reference.text}: what the registry gives for ${target} has the digest ${digest}.`, {
+        advice: "It was changed on the way, or the registry is broken: nothing of it is used.",
+      });
+    const manifest = parsed(bytes, reference);
+    if (!INDEXES.includes(mediaType) && manifest.manifests === undefined) return { manifest, digest };
+    const own = (manifest.manifests ?? []).find((each) => each.platform && named(each.platform) === platform);
+    if (own === undefined) {
+      const others = (manifest.manifests ?? []).flatMap((each) => (each.platform ? [named(each.platform)] : []));
+      throw new RegistryError(
+        `${reference.text} is not for ${platform}: it is for ${others.join(", ") || "no platform"}.`,
+      );
+    }
+    target = own.digest;
+  }
+  throw new RegistryError(`${reference.text} has indexes in indexes.`);
+}
+
+function named({ os, architecture }: { os: string; architecture: string }): string {
+  return `${os}/${architecture}`;
+}
+
+function parsed(bytes: Buffer, { text }: Reference): Manifest {
+  try {
+    return JSON.parse(bytes.toString()) as Manifest;
+  } catch (error) {
+    throw new RegistryError(`${text}: its manifest is no JSON.`, { cause: error });
+  }
+}
+
+function layerOf({ layers = [] }: Manifest, text: string): Descriptor {
+  const [only, second] = layers;
+  const packed = only !== undefined && /\b(tar|gzip|zstd)\b/.test(only.mediaType);
+  if (only === undefined || second !== undefined || packed || !DIGEST.test(only.digest))
+    throw new RegistryError(
+      `${text} is no provider: it has ${layers.length} layers${packed ? `, of type ${only.mediaType}` : ""}, where a provider is one file as it is.`,
+      { advice: "An image for containers cannot be run here. Push a program: dstream provider push." },
+    );
+  return only;
+}
+
+/** What the file is called: it shows in process lists. Never a path. */
+function titleOf(layer: Descriptor, { name }: Reference): string {
+  const title = basename(layer.annotations?.[TITLE] ?? name);
+  return /^[\w.+-]+$/.test(title) && !title.startsWith(".") ? title : "provider";
+}
+
+async function download(registry: Registry, { digest, size }: Descriptor, path: string): Promise<void> {
+  const folder = dirname(path);
+  await mkdir(folder, { recursive: true });
+  await removeLeftovers(folder);
+  const temporary = join(folder, `.${randomUUID()}.part`);
+  const hash = createHash("sha256");
+  const file = await open(temporary, "wx", 0o755);
+  try {
+    let length = 0;
+    for await (const chunk of await registry.blob(digest)) {
+      hash.update(chunk);
+      length += chunk.length;
+      if (length > size) break;
+      await file.writeFile(chunk);
+    }
+    const found = `sha256:${hash.digest("hex")}`;
+    if (found !== digest || length !== size)
+      throw new RegistryError(`The blob ${digest} came with ${length} bytes of digest ${found}; it has ${size}.`, {
+        advice: "It was broken off or changed on the way: nothing of it is used.",
+      });
+    await file.chmod(0o755);
+    await file.sync();
+    await file.close();
+    await rename(temporary, path);
+  } catch (error) {
+    await file.close().catch(() => {});
+    await rm(temporary, { force: true });
+    if (error instanceof RegistryError) throw error;
+    throw new RegistryError(`While pulling the blob ${digest}: ${(error as Error).message}.`, {
+      cause: error,
+      unreachable: true,
+    });
+  }
+}
+
+/** Of those who were killed a while ago. */
+async function removeLeftovers(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (!name.endsWith(".part")) continue;
+    const path = join(folder, name);
+    const old = (await stat(path).catch(() => null))?.mtimeMs ?? Date.now();
+    if (Date.now() - old > 3_600_000) await rm(path, { force: true });
+  }
+}
+
+async function putWhole(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${randomUUID()}`;
+  await writeFile(temporary, text);
+  await rename(temporary, path);
+}
