@@ -19,8 +19,8 @@ export interface Transport {
   /** Looks, changes nothing: false where the entity is missing. For `dstream check`. */
   exists(entity: Entity): Promise<boolean>;
   /**
-   * Removes the entity, with its subscription, what is in them and their dead letters; one that is missing is no error. Undefined: where
-   * `howToMake` is not.
+   * Removes the entity, its dead letters, and all that is in them, for good, while nobody sends to it or receives from it; one that is
+   * missing is no error. A topic stays where it has other subscriptions, as far as the system tells. Undefined where `howToMake` is not.
    */
   remove?(entity: Entity): Promise<void>;
   sender(entity: Entity): Promise<Sender>;

@@ -315,6 +315,28 @@ export function transportContract(subject: TransportUnderTest): void {
       assert.deepEqual(await ids(receiver, 1), ["m-1"]);
     });
 
+    test("an entity that is removed is gone with what is in it, and may be made again", async (t) => {
+      for (const entity of [
+        { kind: "queue", name: "to-be-removed" },
+        { ...TOPIC, name: "removed.events" },
+      ] as Entity[]) {
+        const { transport, sender, receiver } = await start("short", entity);
+        if (transport.remove === undefined)
+          return t.skip(`${subject.name} removes nothing: ${transport.howToMake?.(entity)}`);
+        await sender.send([message("m-1"), message("m-2")]);
+        await (await take(receiver, 1))[0]!.abandon();
+        await receiver.close();
+        await sender.close();
+        await transport.remove(entity);
+        assert.equal(await transport.exists(entity), false);
+        await transport.remove(entity);
+        await patiently(() => transport.ensure(entity));
+        const again = await transport.sender(entity);
+        await again.send([message("m-2"), message("m-3")]);
+        assert.deepEqual(await ids(await transport.receiver(entity), 2), ["m-2", "m-3"]);
+      }
+    });
+
     test("an aborted receiver ends without error, and what it held can still be settled", async () => {
       const { transport, sender, receiver } = await start();
       await sender.send([message("m-1")]);

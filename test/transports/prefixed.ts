@@ -1,7 +1,7 @@
 /** A corner of a broker for one test: its entities' names begin with what no other's do. */
 import type { Entity, Transport } from "../../src/transports/transport.ts";
 
-const TAKE_AN_ENTITY = new Set(["ensure", "exists", "sender", "receiver", "inspect", "deadLetters"]);
+const TAKE_AN_ENTITY = new Set(["ensure", "exists", "remove", "sender", "receiver", "inspect", "deadLetters"]);
 
 export function prefixed(transport: Transport, prefix: string): Transport {
   return new Proxy(transport, {

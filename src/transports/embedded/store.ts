@@ -52,6 +52,14 @@ export class QueueStore {
     this.#run("INSERT INTO queue (kind, name, subscription) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", ...names(entity));
   }
 
+  /** With all that is in it, and what is remembered of it. */
+  remove(queue: number): void {
+    this.#run("DELETE FROM message WHERE lane IN (SELECT id FROM lane WHERE queue = ?)", queue);
+    for (const table of ["lane", "dead_letter", "remembered_0", "remembered_1"])
+      this.#run(`DELETE FROM ${table} WHERE queue = ?`, queue);
+    this.#run("DELETE FROM queue WHERE id = ?", queue);
+  }
+
   /** Reads. The queue that an entity is received from; null where it is missing. */
   queueOf(entity: Entity): number | null {
     const row = this.#get("SELECT id FROM queue WHERE kind = ? AND name = ? AND subscription = ?", ...names(entity));

@@ -82,6 +82,18 @@ export class EmbeddedTransport implements Transport {
     return (await speaking(() => this.#file.read(() => this.#store.queueOf(entity)))) !== null;
   }
 
+  async remove(entity: Entity): Promise<void> {
+    await speaking(() =>
+      this.#file.write(
+        () => {
+          const queue = this.#store.queueOf(entity);
+          if (queue !== null) this.#store.remove(queue);
+        },
+        { durable: true },
+      ),
+    );
+  }
+
   async sender(entity: Entity): Promise<Sender> {
     await this.#queueOf(entity);
     return { send: (messages) => this.#send(entity, messages), close: async () => {} };

@@ -43,6 +43,18 @@ export class KafkaTopics {
     });
   }
 
+  /** Resolves when it is gone. One that is missing is no error. */
+  async remove(what: string, topic: string): Promise<void> {
+    await this.#ask(`removing ${what}`, async () => {
+      try {
+        await this.#admin.deleteTopics({ topics: [topic] });
+      } catch (error) {
+        if (!isMissingTopic(error)) throw error;
+      }
+      while ((await this.#count(topic)) > 0) await new Promise((resolve) => setTimeout(resolve, 50));
+    });
+  }
+
   /** 0 where there is no such topic. `what` as in "looking for <what>". */
   async partitions(what: string, topic: string): Promise<number> {
     return await this.#ask(`looking for ${what}`, () => this.#count(topic));

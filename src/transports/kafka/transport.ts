@@ -72,6 +72,12 @@ export class KafkaTransport implements Transport {
     return (await this.#topics.partitions(describe(entity), topicOf(entity.name))) > 0;
   }
 
+  /** The topic, whoever else reads it: Kafka knows its groups, and not what they are to it. */
+  async remove(entity: Entity): Promise<void> {
+    for (const topic of [topicOf(entity.name), deadLettersTopic(entity)])
+      await this.#topics.remove(describe(entity), topic);
+  }
+
   async sender(entity: Entity): Promise<Sender> {
     await this.#mustExist(entity);
     return new KafkaSender({

@@ -134,7 +134,8 @@ export class NatsSession implements Session<number> {
     const { state } = await jsm.streams.info(this.#reading.stream);
     for (;;) {
       const found = await kv.get(keyOf(this.#reading.reader));
-      let position: SettledState = found === null ? { floor: 0, beyond: [] } : found.json<Position>();
+      // What was purged leaves a marker, with a revision.
+      let position: SettledState = found?.operation === "PUT" ? found.json<Position>() : { floor: 0, beyond: [] };
       // The stream was deleted and made anew.
       if (position.floor > state.last_seq) position = { floor: 0, beyond: [] };
       this.#settled = new Settled(position);
@@ -212,6 +213,7 @@ export class NatsSession implements Session<number> {
   }
 }
 
-function keyOf(reader: string): string {
+/** Of a reader's position. */
+export function keyOf(reader: string): string {
   return Buffer.from(reader).toString("base64url");
 }

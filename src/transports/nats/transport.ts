@@ -19,7 +19,7 @@ import type { BrokerEndpoint } from "../settings.ts";
 import type { DeadLetters, Entity, Limits, Receiver, Sender, Traits, Transport } from "../transport.ts";
 import { type Burying, bury, deadLettersOf } from "./dead-letters.ts";
 import { deadLettersOf as deadLettersName, readerOf, streamOf, subjectOf } from "./names.ts";
-import { NatsSession, POSITIONS } from "./receiver.ts";
+import { keyOf, NatsSession, POSITIONS } from "./receiver.ts";
 import { NatsSender } from "./sender.ts";
 import type { NatsSettings } from "./settings.ts";
 
@@ -92,6 +92,22 @@ export class NatsTransport implements Transport {
 
   async exists(entity: Entity): Promise<boolean> {
     return (await this.#info(entity)) !== null;
+  }
+
+  async remove(entity: Entity): Promise<void> {
+    await this.#parts.link.ask(`removing ${describe(entity)}`, async ({ js, jsm }) => {
+      const positions = await new Kvm(js).open(POSITIONS);
+      const unlessMissing = (error: unknown) => {
+        if (!(error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound)) throw error;
+      };
+      await jsm.streams.delete(streamOf(deadLettersName(entity))).catch(unlessMissing);
+      await positions.purge(keyOf(readerOf(entity)));
+      // Another subscription is a position of its own, and its reader's alone.
+      const prefix = `${entity.name}/`;
+      for await (const key of await positions.keys())
+        if (entity.kind === "topic" && Buffer.from(key, "base64url").toString().startsWith(prefix)) return;
+      await jsm.streams.delete(streamOf(entity.name)).catch(unlessMissing);
+    });
   }
 
   async sender(entity: Entity): Promise<Sender> {

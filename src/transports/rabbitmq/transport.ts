@@ -14,7 +14,7 @@ import type { BrokerEndpoint } from "../settings.ts";
 import type { DeadLetters, Entity, Limits, Receiver, Sender, Traits, Transport } from "../transport.ts";
 import { bury, deadLettersOf } from "./dead-letters.ts";
 import { Link } from "./link.ts";
-import { exchangeOf, queueOf } from "./names.ts";
+import { deadLetterQueueOf, exchangeOf, queueOf } from "./names.ts";
 import { RabbitMqSession } from "./receiver.ts";
 import { RabbitMqSender } from "./sender.ts";
 
@@ -70,6 +70,23 @@ export class RabbitMqTransport implements Transport {
     }
   }
 
+  async remove(entity: Entity): Promise<void> {
+    await this.#sending.ask(`removing ${describe(entity)}`, async (channel) => {
+      // Of what is missing, RabbitMQ says that it is gone now.
+      await channel.deleteQueue(queueOf(entity));
+      await channel.deleteQueue(deadLetterQueueOf(entity));
+    });
+    if (entity.kind === "queue") return;
+    try {
+      await this.#sending.ask(`removing ${describe(entity)}`, (channel) =>
+        channel.deleteExchange(exchangeOf(entity.name), { ifUnused: true }),
+      );
+    } catch (error) {
+      // In use: by other subscriptions. https://www.rabbitmq.com/amqp-0-9-1-reference#exchange.delete.if-unused
+      if ((error as { cause?: { code?: number } }).cause?.code !== 406) throw error;
+    }
+  }
+
   async sender(entity: Entity): Promise<Sender> {
     await this.#sending.ask(`looking for ${describe(entity)}`, (channel) => this.#check(channel, entity));
     return new RabbitMqSender(this.#sending, entity, this.limits.maxMessageBytes);
@@ -100,6 +117,7 @@ export class RabbitMqTransport implements Transport {
   }
 
   async close(): Promise<void> {
+    await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
     await Promise.all([this.#sending.close(), this.#receiving.close()]);
   }
 

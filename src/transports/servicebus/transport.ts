@@ -58,6 +58,18 @@ export class ServiceBusTransport implements Transport {
     });
   }
 
+  async remove(entity: Entity): Promise<void> {
+    const { administration } = this.#link;
+    await this.#ask(`removing ${describe(entity)}`, async () => {
+      if (entity.kind === "queue") return void (await found(() => administration.deleteQueue(entity.name)));
+      const { name, subscription } = entity;
+      if ((await found(() => administration.getTopic(name))) === null) return;
+      await found(() => administration.deleteSubscription(name, subscription));
+      for await (const _other of administration.listSubscriptions(name)) return;
+      await found(() => administration.deleteTopic(name));
+    });
+  }
+
   async sender(entity: Entity): Promise<Sender> {
     await this.#mustExist(entity);
     return new ServiceBusQueueSender({

@@ -5,7 +5,12 @@
  * - Order: the message group is the ordering key. Any number of routers share a queue.
  * - Repeats are dropped by deduplication id, for five minutes.
  */
-import { CreateQueueCommand, GetQueueAttributesCommand, GetQueueUrlCommand } from "@aws-sdk/client-sqs";
+import {
+  CreateQueueCommand,
+  DeleteQueueCommand,
+  GetQueueAttributesCommand,
+  GetQueueUrlCommand,
+} from "@aws-sdk/client-sqs";
 import { TransportError } from "../../errors.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { BacklogReceiving } from "../backlog-receiving.ts";
@@ -61,6 +66,16 @@ export class SqsTransport implements Transport {
 
   async exists(entity: Entity): Promise<boolean> {
     return (await this.#ask(`looking for ${describe(entity)}`, () => this.#url(queueOf(entity.name)))) !== null;
+  }
+
+  async remove(entity: Entity): Promise<void> {
+    await this.#ask(`removing ${describe(entity)}`, async () => {
+      for (const name of [queueOf(entity.name), deadLettersName(entity.name)]) {
+        const url = await this.#url(name);
+        this.#urls.delete(name);
+        if (url !== null) await this.#link.client.send(new DeleteQueueCommand({ QueueUrl: url }));
+      }
+    });
   }
 
   async sender(entity: Entity): Promise<Sender> {

@@ -73,6 +73,12 @@ export function serveAdministration(namespace: Namespace, control: (what: URLSea
 }
 
 function answer(namespace: Namespace, method: string, path: string, body: string): [number, string] {
+  if (method === "DELETE") return namespace.remove(path) ? [200, ""] : failed(404, `Entity '${path}' was not found.`);
+  const topic = /^(.*)\/Subscriptions\/?$/i.exec(path)?.[1];
+  if (method === "GET" && topic !== undefined) {
+    const entries = namespace.subscriptionsOf(topic).map(entry).join("");
+    return [200, `<feed xmlns="http://www.w3.org/2005/Atom"><title type="text">Subscriptions</title>${entries}</feed>`];
+  }
   if (method === "GET") {
     const row = namespace.row(path);
     return row === undefined ? failed(404, `Entity '${path}' was not found.`) : [200, entry(row)];

@@ -31,6 +31,18 @@ export class Namespace {
     return true;
   }
 
+  /** With its subscriptions and all that is in them. False: there is none. */
+  remove(path: string): boolean {
+    const row = this.row(path);
+    if (row === undefined) return false;
+    if (row.kind === "TopicDescription") for (const { path: each } of this.subscriptionsOf(path)) this.remove(each);
+    this.store.transaction(() => this.store.removeEntity(row.path));
+    const key = path.toLowerCase();
+    this.#rows.delete(key);
+    for (const address of [key, `${key}${DEAD_LETTERS.toLowerCase()}`]) this.#entities.delete(address);
+    return true;
+  }
+
   /** What may be received from: a queue, a subscription, or the dead letters of one. */
   receivable(address: string): Entity | undefined {
     return this.#entities.get(address.toLowerCase());
@@ -41,7 +53,7 @@ export class Namespace {
     const row = this.row(address);
     if (row === undefined || row.kind === "SubscriptionDescription")
       return ["amqp:not-found", `The messaging entity '${address}' could not be found.`];
-    const targets = row.kind === "QueueDescription" ? [row] : this.#subscriptionsOf(row.path);
+    const targets = row.kind === "QueueDescription" ? [row] : this.subscriptionsOf(row.path);
     const needsSession = targets.some(({ properties }) => properties["RequiresSession"] === "true");
     if (needsSession && messages.some(({ session }) => session === null)) {
       return [
@@ -82,7 +94,7 @@ export class Namespace {
     return null;
   }
 
-  #subscriptionsOf(topic: string): EntityRow[] {
+  subscriptionsOf(topic: string): EntityRow[] {
     const prefix = `${topic.toLowerCase()}/subscriptions/`;
     return [...this.#rows].filter(([path]) => path.startsWith(prefix)).map(([, row]) => row);
   }

@@ -63,6 +63,14 @@ export class Store {
     this.#db.prepare("INSERT OR REPLACE INTO entity VALUES (?, ?, ?)").run(path, kind, JSON.stringify(properties));
   }
 
+  removeEntity(path: string): void {
+    this.#db.prepare("DELETE FROM entity WHERE path = ? COLLATE NOCASE").run(path);
+    for (const table of ["message", "seen"])
+      this.#db
+        .prepare(`DELETE FROM ${table} WHERE entity = ? COLLATE NOCASE OR entity LIKE ? || '/$%'`)
+        .run(path, path);
+  }
+
   messages(): StoredMessage[] {
     return this.#db
       .prepare(
