@@ -4,6 +4,7 @@ const BENCHMARKS: Record<string, () => Promise<{ run(args: string[]): Promise<vo
   reader: () => import("./reader.ts"),
   pipeline: () => import("./pipeline.ts"),
   transports: () => import("./transports.ts"),
+  relay: () => import("./relay.ts"),
 };
 
 const [name, ...args] = process.argv.slice(2);

@@ -6,12 +6,11 @@
  * On Windows, which has neither, a program is only ended by a process that lives.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import type { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
+import { ByteSource } from "./byte-source.ts";
 
 export interface Guarded extends ChildProcess {
   stdin: Writable;
-  stdout: Socket & Readable;
   stderr: Readable;
 }
 
@@ -34,15 +33,26 @@ const SCRIPT = `(
 exec 3<&-
 exec "$@"`;
 
-export function startGuarded(command: string, args: readonly string[]): Guarded {
-  if (process.platform === "win32")
-    return spawn(command, args, { stdio: ["pipe", "pipe", "pipe"], windowsHide: true }) as Guarded;
-  const child = spawn("/bin/sh", ["-c", SCRIPT, String(ORPHAN_SECONDS), command, ...args], {
-    stdio: ["pipe", "pipe", "pipe", "pipe"],
-    detached: true,
-  });
-  child.once("exit", () => signalGroup(child, "SIGKILL"));
-  return child as Guarded;
+/** `printed`: its standard output. */
+export async function startGuarded(
+  command: string,
+  args: readonly string[],
+): Promise<{ child: Guarded; printed: ByteSource }> {
+  const { source, end } = await ByteSource.open();
+  try {
+    const child =
+      process.platform === "win32"
+        ? spawn(command, args, { stdio: ["pipe", end, "pipe"], windowsHide: true })
+        : spawn("/bin/sh", ["-c", SCRIPT, String(ORPHAN_SECONDS), command, ...args], {
+            stdio: ["pipe", end, "pipe", "pipe"],
+            detached: true,
+          });
+    child.once("exit", () => signalGroup(child, "SIGKILL"));
+    return { child: child as Guarded, printed: source };
+  } finally {
+    // The process has it.
+    end.destroy();
+  }
 }
 
 /** The program, and what it has started in its group. */

@@ -1,7 +1,7 @@
 /** `init`, `plan`, `status` and `destroy` of a task: what its output provider needs is made, looked at and removed by itself. */
-import { createInterface } from "node:readline";
 import type { TaskConfig } from "../config/tasks.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { linesOf } from "./byte-source.ts";
 import { type Program, ProviderProcess } from "./process.ts";
 import type { LifecycleCommand } from "./sdk/output.ts";
 
@@ -14,14 +14,17 @@ export async function runLifecycle(
   { task, program, logger, print }: { task: TaskConfig; program: Program; logger: Logger; print(line: string): void },
   signal: AbortSignal,
 ): Promise<void> {
-  const provider = new ProviderProcess("output", task.output, program, logger);
+  const provider = await ProviderProcess.start("output", task.output, program, logger);
   const stop = () => void provider.stop(task.graceMs);
   signal.addEventListener("abort", stop, { once: true });
   try {
     provider.command(command, { acks: false, stays: false });
     await provider.handshake(signal);
-    createInterface({ input: provider.child.stdout }).on("line", print);
+    const printing = (async () => {
+      for await (const line of linesOf(provider.printed)) print(line);
+    })();
     if (await provider.endWithin(WITHIN_MS)) throw await provider.failure(`was killed: ${command} took too long`);
+    await printing;
     const { code } = await provider.ended;
     if (code !== 0) throw await provider.failure(`has failed at ${command}`);
   } finally {

@@ -9,12 +9,12 @@
  *
  * What it prints to standard error is logged, and its last lines are told with what went wrong.
  */
-import { once } from "node:events";
 import { access, constants, stat } from "node:fs/promises";
 import { basename, extname } from "node:path";
 import type { ProviderConfig } from "../config/tasks.ts";
 import { DStreamError } from "../errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import type { ByteSource } from "./byte-source.ts";
 import { type Guarded, signalGroup, startGuarded } from "./guard.ts";
 import { LogLines } from "./log-lines.ts";
 
@@ -51,9 +51,11 @@ const LONGEST_HANDSHAKE = 1024 * 1024;
 export class ProviderProcess {
   readonly role: Role;
   readonly child: Guarded;
+  /** Its standard output. */
+  readonly printed: ByteSource;
   /** As in "the output provider ./file.sh". */
   readonly what: string;
-  /** Resolves when it has exited and all its pipes are closed. */
+  /** Resolves when it has exited and said its last; what it has printed may still be read. */
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   readonly #config: ProviderConfig;
   readonly #log: LogLines;
@@ -61,11 +63,21 @@ export class ProviderProcess {
   /** What could not be started at all. */
   #refused: Error | null = null;
 
-  constructor(role: Role, config: ProviderConfig, program: Program, logger: Logger) {
+  static async start(role: Role, config: ProviderConfig, program: Program, logger: Logger): Promise<ProviderProcess> {
+    return new ProviderProcess(role, config, await startGuarded(program.command, program.args), logger);
+  }
+
+  private constructor(
+    role: Role,
+    config: ProviderConfig,
+    { child, printed }: { child: Guarded; printed: ByteSource },
+    logger: Logger,
+  ) {
     this.role = role;
     this.#config = config;
     this.what = `the ${role} provider ${nameOf(config)}`;
-    this.child = startGuarded(program.command, program.args);
+    this.child = child;
+    this.printed = printed;
     this.#log = new LogLines(this.child.stderr, logger.child({ provider: nameOf(config), role }));
     // Who has ended hears nothing more; that it has ended is told by `ended`.
     this.child.stdin.on("error", () => {});
@@ -102,7 +114,7 @@ export class ProviderProcess {
     const line = await this.#firstLine(AbortSignal.any([signal, timeout]));
     signal.throwIfAborted();
     if (line === null) {
-      if (this.child.stdout.readableEnded) throw await this.failure("ended before it was ready");
+      if (this.printed.ended) throw await this.failure("ended before it was ready");
       return this.#saidNothing();
     }
     const answer = parsed(line);
@@ -116,7 +128,7 @@ export class ProviderProcess {
         ending: true,
         advice: "Standard output is for messages, one JSON value a line; what is for people goes to standard error.",
       });
-    this.child.stdout.unshift(line);
+    this.printed.unshift(line);
     return older;
   }
 
@@ -143,7 +155,7 @@ export class ProviderProcess {
     this.killed = true;
     signalGroup(this.child, "SIGKILL");
     // Whoever has left its group may hold them open.
-    this.child.stdout.destroy();
+    this.printed.destroy();
     this.child.stderr.destroy();
   }
 
@@ -176,35 +188,22 @@ export class ProviderProcess {
     return { given: false, acks: false };
   }
 
-  /** With its line end; null at the end, or once the signal aborts. */
+  /** With its line end; null at the end, or once the signal aborts. What is longer than any handshake is answered as far as it has come. */
   async #firstLine(signal: AbortSignal): Promise<Buffer | null> {
-    const { stdout } = this.child;
-    const chunks: Buffer[] = [];
-    let length = 0;
+    let line = Buffer.alloc(0);
     for (;;) {
-      const chunk = stdout.read() as Buffer | null;
-      if (chunk !== null) {
-        const end = chunk.indexOf(10);
-        chunks.push(chunk);
-        length += chunk.length;
-        if (end >= 0) {
-          const all = Buffer.concat(chunks);
-          const line = length - chunk.length + end + 1;
-          if (line < all.length) stdout.unshift(all.subarray(line));
-          return all.subarray(0, line);
-        }
-        if (length > LONGEST_HANDSHAKE && this.#config.handshake !== undefined)
-          throw await this.failure(`has begun with a line of more than ${LONGEST_HANDSHAKE} bytes`, { ending: true });
-        if (length > LONGEST_HANDSHAKE) return Buffer.concat(chunks);
-        continue;
-      }
-      if (stdout.readableEnded || stdout.destroyed || signal.aborted) {
-        if (length > 0 && stdout.readableEnded) throw await this.failure("has ended in the middle of its first line");
-        if (length > 0) stdout.unshift(Buffer.concat(chunks));
-        return null;
-      }
-      await once(stdout, "readable", { signal }).catch(() => {});
+      const chunk = await this.printed.next(signal);
+      if (chunk === null) break;
+      const end = chunk.bytes.indexOf(10) + 1;
+      line = Buffer.concat([line, end > 0 ? chunk.bytes.subarray(0, end) : chunk.bytes]);
+      if (end > 0) this.printed.unshift(Buffer.from(chunk.bytes.subarray(end)));
+      this.printed.done(chunk);
+      if (end > 0) return line;
+      if (line.length > LONGEST_HANDSHAKE) return line;
     }
+    if (line.length > 0 && this.printed.ended) throw await this.failure("has ended in the middle of its first line");
+    this.printed.unshift(line);
+    return null;
   }
 }
 

@@ -18,10 +18,10 @@
  * Nothing of a message is kept here. Both providers are started anew together: what the output had not acknowledged is read by the
  * input again, whose position never passed it.
  */
-import { createInterface } from "node:readline";
 import { Backoff, waitFor } from "../backoff.ts";
 import type { ProviderConfig, TaskConfig } from "../config/tasks.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { linesOf } from "./byte-source.ts";
 import { type Handshake, type Program, ProviderError, ProviderProcess } from "./process.ts";
 import { LineTooLong, Relay } from "./relay.ts";
 
@@ -80,17 +80,17 @@ class TaskRun {
     if (signal.aborted) return;
     const { logger } = this.#parts;
     await using started = new AsyncDisposableStack();
-    const start = (role: "input" | "output", program: Program) => {
-      const process = new ProviderProcess(role, task[role], program, logger);
+    const start = async (role: "input" | "output", program: Program) => {
+      const process = await ProviderProcess.start(role, task[role], program, logger);
       started.defer(() => process.stop(task.graceMs));
       return process;
     };
-    const to = start("output", output);
+    const to = await start("output", output);
     let from: ProviderProcess | undefined;
     try {
       to.command("run", { acks: false, stays: true });
       const receiving = await to.handshake(signal);
-      from = start("input", input);
+      from = await start("input", input);
       // Where there is nothing to acknowledge, its standard input has nothing more to say: an older one may read to its end.
       const acks = receiving.acks && task.input.handshake !== false;
       from.command("run", { acks, stays: acks });
@@ -98,7 +98,7 @@ class TaskRun {
       this.#sayWhatHolds(receiving, sending);
       await this.#relayed(from, to, receiving.acks && sending.acks, signal);
     } catch (error) {
-      from?.child.stdout.destroy();
+      from?.printed.destroy();
       // It has what it has: it may finish that, and the input hears of it.
       to.child.stdin.end();
       await Promise.all([from?.stop(task.graceMs), to.endWithin(task.graceMs)]);
@@ -108,15 +108,15 @@ class TaskRun {
 
   async #relayed(from: ProviderProcess, to: ProviderProcess, acks: boolean, signal: AbortSignal): Promise<void> {
     const { task, logger } = this.#parts;
-    this.#listen(from, to, acks);
+    const listening = this.#listen(from, to, acks);
     const saying = setInterval(() => this.#say("relaying"), SAY_EVERY_MS);
     const stop = () => void from.stop(task.graceMs);
     signal.addEventListener("abort", stop, { once: true });
     // An input that prints nothing would not notice that nobody takes anything any more.
-    void to.ended.then(() => from.child.stdout.destroy());
+    void to.ended.then(() => from.printed.destroy());
     try {
       if (signal.aborted) stop();
-      const broken = await this.#relay.run(from.child.stdout, to.child.stdin, task.maxLineBytes).then(
+      const broken = await this.#relay.run(from.printed, to.child.stdin, task.maxLineBytes).then(
         () => null,
         (error: unknown) => error,
       );
@@ -133,6 +133,8 @@ class TaskRun {
       if (await to.endWithin(task.graceMs))
         throw await to.failure(`was killed: it was not done ${task.graceMs} ms after the end of its input`);
       const { code } = await to.ended;
+      // Its last words, unless somebody who has left it holds its standard output.
+      await Promise.race([listening, waitFor(1_000)]);
       if (code !== 0) throw await to.failure("has failed at the end");
       this.#say("relayed");
     } finally {
@@ -154,17 +156,25 @@ class TaskRun {
   }
 
   /** To what the output says: acknowledgements go to the input, the rest to whoever looks. */
-  #listen(from: ProviderProcess, to: ProviderProcess, acks: boolean): void {
-    const { print, logger } = this.#parts;
-    createInterface({ input: to.child.stdout, crlfDelay: Number.POSITIVE_INFINITY }).on("line", (line) => {
-      const acked = ACK.exec(line)?.[1];
-      if (acked === undefined) print(line);
-      else {
-        this.#acked = Number(acked);
-        if (acks && from.child.stdin.writable) from.child.stdin.write(`${line}\n`);
+  #listen(from: ProviderProcess, to: ProviderProcess, acks: boolean): Promise<void> {
+    const { print } = this.#parts;
+    const { stdin } = from.child;
+    // An input that does not read is not told each: the last one says it all.
+    const acknowledge = () => {
+      if (acks && stdin.writable && !stdin.writableNeedDrain) stdin.write(`{"acked":${this.#acked}}\n`);
+    };
+    stdin.on("drain", acknowledge);
+    const listening = async () => {
+      for await (const line of linesOf(to.printed)) {
+        const acked = ACK.exec(line)?.[1];
+        if (acked === undefined) print(line);
+        else {
+          this.#acked = Number(acked);
+          acknowledge();
+        }
       }
-    });
-    to.child.stdout.on("error", (error) => logger.debug({ error }, "the output provider's standard output"));
+    };
+    return listening();
   }
 
   #sayWhatHolds(receiving: Handshake, sending: Handshake): void {
