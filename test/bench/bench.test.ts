@@ -46,6 +46,6 @@ test("bench pipeline measures a backlog and live loads, with row and batch messa
 test("an unknown benchmark is told which there are", async () => {
   await assert.rejects(
     promisify(execFile)(process.execPath, [runner, "nothing"]),
-    /Name one of the benchmarks: simulator, reader, pipeline, transports\./,
+    /Name one of the benchmarks: simulator, reader, pipeline, transports, relay\./,
   );
 });

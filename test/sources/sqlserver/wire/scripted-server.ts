@@ -56,6 +56,11 @@ export class ScriptedServer {
     this.#answers.push(answer);
   }
 
+  /** Answers that nobody has asked for yet. */
+  get waiting(): number {
+    return this.#answers.length;
+  }
+
   close(): void {
     this.#server.close();
     for (const socket of this.#sockets) socket.destroy();

@@ -329,8 +329,8 @@ test("a server that falls silent in the middle of an answer is given up after it
   }
 });
 
-test("a broken answer is an error worth a retry that says where, or what the reference reads; never a hang, and the next read is right", async (t) => {
-  const seed = Date.now() % 2 ** 31;
+test("a broken answer is an error worth a retry that says where, or what the reference reads; never a hang, and what is read next is right", async (t) => {
+  const seed = Number(process.env["TEST_SEED"] ?? Date.now() % 2 ** 31);
   t.diagnostic(`seed ${seed}`);
   await using it = await scripted({ stall: 500, answer: 3_000 });
   const random = new Random(seed);
@@ -351,6 +351,12 @@ test("a broken answer is an error worth a retry that says where, or what the ref
       assert.equal(error.scope, "unavailable", `round ${round}: ${error.message}`);
     }
     it.server.answer({ bytes: tds.packets(tokens) });
-    assert.deepEqual((await ask(it, plan)).bodies, expected, `round ${round}`);
+    // Bytes behind a whole answer, which no server sends, may be noticed by the next read: an error worth a retry, and never rows.
+    const next = await ask(it, plan).catch((error: SourceError) => {
+      assert.equal(error.scope, "unavailable", `round ${round}: ${error.message}`);
+      if (it.server.waiting === 0) it.server.answer({ bytes: tds.packets(tokens) });
+      return ask(it, plan);
+    });
+    assert.deepEqual(next.bodies, expected, `round ${round}`);
   }
 });
