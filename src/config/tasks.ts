@@ -22,7 +22,7 @@ const side = (what: string) =>
       provider_path: text("a path")
         .optional()
         .describe(
-          "A program. Relative paths start at the configuration file's folder; `.js` and `.ts` run on dstream's own Node.",
+          "A program. Relative paths start at the configuration file's folder; `.js`, `.mjs`, `.ts` and `.mts` run on dstream's own Node.",
         ),
       provider_ref: text("a reference")
         .optional()

@@ -222,7 +222,7 @@ export async function programOf(
       "Look at provider_path: relative paths start at the configuration file's folder.",
     );
   if (!found.isFile()) throw no(`The provider ${path} is no file.`, "provider_path names the program itself.");
-  if ([".js", ".mjs", ".ts"].includes(extname(path)))
+  if ([".js", ".mjs", ".ts", ".mts"].includes(extname(path)))
     return { command: process.execPath, args: [...NODE_ARGS, path, ...args] };
   const runs = await access(path, constants.X_OK).then(
     () => true,

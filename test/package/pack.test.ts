@@ -35,7 +35,36 @@ test("the packed tarball, installed without dev dependencies in an empty folder,
   assert.equal(stderr, "", "a newcomer sees no warnings");
 
   await importSimulator();
+  await runProvider(bin);
 });
+
+/** A provider in TypeScript, written with `dstream/provider`, in a task. */
+async function runProvider(bin: string): Promise<void> {
+  await writeFile(
+    join(folder, "two.mts"),
+    `import { runInput } from "dstream/provider";
+    import { z } from "zod";
+    await runInput({
+      config: z.object({ text: z.string() }),
+      async *read({ config }) {
+        yield { n: 1, text: config.text };
+        yield { n: 2, text: config.text };
+      },
+    });`,
+  );
+  await writeFile(
+    join(folder, "dstream.hcl"),
+    `task "two" {
+      input {
+        provider_path = "./two.mts"
+        config { text = "hello" }
+      }
+      output { provider = "console" }
+    }`,
+  );
+  const { stdout } = await run(bin, ["run", "two"], { cwd: folder, timeout: 60_000 });
+  assert.equal(stdout, '{"n":1,"text":"hello"}\n{"n":2,"text":"hello"}\n');
+}
 
 /** `dstream/simulator` is there to import, with its types. */
 async function importSimulator(): Promise<void> {
