@@ -136,11 +136,6 @@ export class LeaseKeeper<H> {
     await Promise.allSettled([...this.#locks].map((lock) => lock.release()));
   }
 
-  /** All are lost, as where the connection that they live on has ended. */
-  loseAll(why: string): void {
-    for (const lock of this.#locks) lock.lose(why);
-  }
-
   async #release(lock: LeasedLock<H>): Promise<void> {
     if (this.#locks.delete(lock)) await this.#free(lock);
   }

@@ -1,7 +1,7 @@
 /**
  * Locks in a key-value bucket of NATS JetStream. The bucket's time to live is the lease: the server forgets what is not renewed, by
- * its own clock. A killed owner's locks are free at once for its own machine where that can tell that it has ended (Linux). Writing is compare-and-set by revision; the token is the revision at which the lock was taken, a number that the
- * bucket never gives twice.
+ * its own clock. A killed owner's locks are free at once for its own machine where that can tell that it has ended (Linux). Writing is
+ * compare-and-set by revision; the token is the revision at which the lock was taken, a number that the bucket never gives twice.
  */
 import { randomUUID } from "node:crypto";
 import { JetStreamApiCodes, JetStreamApiError } from "@nats-io/jetstream";

@@ -30,11 +30,6 @@ export class Settled {
     return this.#floor;
   }
 
-  /** Settled beyond the floor. */
-  get beyond(): number {
-    return this.#beyond.size;
-  }
-
   /** False: it was settled before, or received before. Numbers come in rising order. */
   receive(number: number): boolean {
     if (number <= this.#last) return false;

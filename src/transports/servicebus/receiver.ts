@@ -48,12 +48,11 @@ export class ServiceBusSession implements Session<ServiceBusHandle> {
   readonly #holders = new Set<SessionHolder>();
   #failure: TransportError | null = null;
   #room: (() => void) | null = null;
-  readonly #running: Promise<void>;
 
   constructor(reading: ServiceBusReading, backlog: KeyedBacklog<ServiceBusHandle>) {
     this.#reading = reading;
     this.backlog = backlog;
-    this.#running = this.#run();
+    void this.#run();
   }
 
   get lost(): boolean {
@@ -82,7 +81,6 @@ export class ServiceBusSession implements Session<ServiceBusHandle> {
     this.#failure ??= new TransportError("rejected", `The receiver of ${this.#reading.what} was closed.`);
     this.#room?.();
     // The client does not end its waiting for a session before its time; one that it is given then is given back at once.
-    void this.#running;
     await Promise.all([...this.#holders].map((holder) => holder.close()));
   }
 
