@@ -11,6 +11,7 @@
  *     read      waiting to be taken, or taken
  *       → free     `done`: whoever took it needs it no more; reading goes on
  */
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { connect, createServer, type Socket } from "node:net";
@@ -39,9 +40,8 @@ export class ByteSource {
   /** `end`: what a process is to have as its standard output; destroyed here once it has it. */
   static async open(): Promise<{ source: ByteSource; end: Socket }> {
     const source = new ByteSource();
-    // Nobody else may connect to what is in it.
-    const folder = await mkdtemp(join(tmpdir(), "dstream-pipe-"));
-    const path = process.platform === "win32" ? `\\\\.\\pipe\\${folder}` : join(folder, "out");
+    const folder = await privateFolder();
+    const path = folder === null ? nameWithoutFile() : join(folder, "out");
     const server = createServer({ pauseOnConnect: true });
     try {
       await once(server.listen(path), "listening");
@@ -51,7 +51,7 @@ export class ByteSource {
       return { source, end };
     } finally {
       server.close();
-      await rm(folder, { recursive: true, force: true });
+      if (folder !== null) await rm(folder, { recursive: true, force: true });
     }
   }
 
@@ -129,6 +129,23 @@ export class ByteSource {
     this.#ended = true;
     this.#come.resolve();
   }
+}
+
+/** Nobody else may connect to what is in it. Null where there is none to be had: in a container that nobody may write in. */
+async function privateFolder(): Promise<string | null> {
+  if (process.platform === "win32") return null;
+  try {
+    return await mkdtemp(join(tmpdir(), "dstream-pipe-"));
+  } catch (error) {
+    if (process.platform === "linux") return null;
+    throw error;
+  }
+}
+
+/** Names that are in no folder, and that nobody can guess. https://nodejs.org/api/net.html#identifying-paths-for-ipc-connections */
+function nameWithoutFile(): string {
+  const name = `dstream-${randomUUID()}`;
+  return process.platform === "win32" ? `\\\\.\\pipe\\${name}` : `\0${name}`;
 }
 
 /** Whole lines, without their ends; what follows the last line end is left out. */

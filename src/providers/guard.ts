@@ -3,9 +3,10 @@
  * shell waits for the end of a pipe that only this process holds: whoever kills this process closes it, and then the group is told
  * to end (SIGTERM), and killed a little later. The same group is killed when the program itself has ended: so it leaves nothing behind.
  *
- * On Windows, which has neither, a program is only ended by a process that lives.
+ * On Windows, which has neither, and in an image without a shell, a program is only ended by a process that lives.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import type { Readable, Writable } from "node:stream";
 import { ByteSource } from "./byte-source.ts";
 
@@ -14,6 +15,7 @@ export interface Guarded extends ChildProcess {
   stderr: Readable;
 }
 
+const SHELL = "/bin/sh";
 /** Seconds between SIGTERM and SIGKILL where this process is gone. */
 const ORPHAN_SECONDS = 8;
 
@@ -41,9 +43,13 @@ export async function startGuarded(
   const { source, end } = await ByteSource.open();
   try {
     const child =
-      process.platform === "win32"
-        ? spawn(command, args, { stdio: ["pipe", end, "pipe"], windowsHide: true })
-        : spawn("/bin/sh", ["-c", SCRIPT, String(ORPHAN_SECONDS), command, ...args], {
+      process.platform === "win32" || !existsSync(SHELL)
+        ? spawn(command, args, {
+            stdio: ["pipe", end, "pipe"],
+            windowsHide: true,
+            detached: process.platform !== "win32",
+          })
+        : spawn(SHELL, ["-c", SCRIPT, String(ORPHAN_SECONDS), command, ...args], {
             stdio: ["pipe", end, "pipe", "pipe"],
             detached: true,
           });

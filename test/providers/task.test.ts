@@ -28,6 +28,18 @@ test("dstream's own console output prints the messages on standard output, and n
   assert.equal(stdout, '{"a":1}\n {"acked":7}\nünïcødé\n');
 });
 
+test("where nothing may be written, as in a container with a file system of its own to read, it runs all the same", {
+  skip: process.platform === "linux" ? false : "Linux alone has names for sockets that are in no folder",
+}, async (t) => {
+  const { code, stdout, stderr } = await place(
+    t,
+    { input: counting(2), output: 'provider = "console"' },
+    { TMPDIR: "/nowhere" },
+  ).run("run it");
+  assert.equal(code, 0, stderr);
+  assert.equal(stdout.trimEnd().split("\n").length, 2);
+});
+
 test("a config reaches its provider with its types, nested blocks as objects, repeated ones as lists", async (t) => {
   const work = new Workplace(t, null, { SECRET: 'p"w' });
   script(work, "input.sh", `cat > envelope.json\n${READY}`);
