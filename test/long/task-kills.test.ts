@@ -107,7 +107,14 @@ function rows(path: string): Row[] {
     .map((line) => JSON.parse(line) as Row);
 }
 
-async function workload(table: string, kills: number, run: Run, name: string): Promise<number> {
+/** `moment`: when, once there is one, the output provider is killed. */
+async function workload(
+  table: string,
+  kills: number,
+  run: Run,
+  name: string,
+  moment: () => Promise<unknown>,
+): Promise<number> {
   let id = 0;
   let killed = 0;
   let working = true;
@@ -121,8 +128,7 @@ async function workload(table: string, kills: number, run: Run, name: string): P
   while (killed < kills) {
     const pid = outputProvider(run.process.pid!, name);
     if (pid !== null) {
-      // Anywhere between its start and well into its work.
-      await sleep(random.next() * 900);
+      await moment();
       try {
         process.kill(pid, "SIGKILL");
         killed++;
@@ -139,7 +145,8 @@ async function workload(table: string, kills: number, run: Run, name: string): P
 
 test(`an output provider that is killed fifty times loses nothing where it acknowledges (seed ${seed})`, async (t) => {
   const run = await start(t, "kept", { output: 'provider = "file"\nconfig { path = "kept.jsonl" }' });
-  const written = await workload("kept", 50, run, "file");
+  // Anywhere between its start and well into its work.
+  const written = await workload("kept", 50, run, "file", () => sleep(random.next() * 900));
   const file = join(run.folder, "kept.jsonl");
   const distinct = () => new Set(rows(file).map(({ data }) => data.id)).size;
   for (let last = -1; distinct() < written; await sleep(200)) {
@@ -164,8 +171,13 @@ test(`an output provider that is killed fifty times loses nothing where it ackno
 test(`the same without acknowledgements loses something (seed ${seed})`, async (t) => {
   const script = join(import.meta.dirname, "slow-output.ts");
   const run = await start(t, "dropped", { output: `provider_path = "${script}"` });
-  const written = await workload("dropped", 5, run, script);
   const file = join(run.folder, "kept.jsonl");
+  // While it works: it takes longer for a message than there is until the next, so that others wait in its pipe.
+  const atWork = async () => {
+    const before = rows(file).length;
+    while (rows(file).length < before + 50) await sleep(20);
+  };
+  const written = await workload("dropped", 5, run, script, atWork);
   // Until nothing more comes.
   for (let last = -1, quiet = 0; quiet < 15; await sleep(200)) {
     const count = rows(file).length;
