@@ -148,7 +148,14 @@ else
 async function fake(
   t: TestContext,
   bytes: Buffer,
-  { change = (each: Buffer) => each, token = "", slow = false, layer = {} as object } = {},
+  {
+    change = (each: Buffer) => each,
+    token = "",
+    slow = false,
+    layer = {} as object,
+    others = [] as object[],
+    realm = "",
+  } = {},
 ): Promise<{ ref: string; asked: string[]; url: () => string }> {
   const asked: string[] = [];
   const digest = (of: Buffer) => `sha256:${createHash("sha256").update(of).digest("hex")}`;
@@ -164,6 +171,7 @@ async function fake(
           annotations: { "org.opencontainers.image.title": "../../../in" },
           ...layer,
         },
+        ...others,
       ],
     }),
   );
@@ -172,8 +180,8 @@ async function fake(
     if (request.url!.startsWith("/token")) {
       response.end(JSON.stringify({ token }));
     } else if (token && request.headers.authorization !== `Bearer ${token}`) {
-      const realm = `http://${request.headers.host}/token`;
-      response.writeHead(401, { "www-authenticate": `Bearer realm="${realm}",service="test"` }).end();
+      const at = realm || `http://${request.headers.host}/token`;
+      response.writeHead(401, { "www-authenticate": `Bearer realm="${at}",service="test"` }).end();
     } else if (request.url!.includes("/manifests/")) {
       response.writeHead(200, { "content-type": "application/vnd.oci.image.manifest.v1+json" }).end(manifest);
     } else if (slow) {
@@ -228,9 +236,26 @@ test("a manifest that is not the one of its digest is refused", async (t) => {
 
 test("an image for containers is told apart", async (t) => {
   const { ref } = await fake(t, Buffer.from("x"), {
-    layer: { mediaType: "application/vnd.oci.image.layer.v1.tar+gzip" },
+    layer: { mediaType: "application/vnd.oci.image.layer.v1.tar+gzip", annotations: {} },
   });
   await assert.rejects(pullProvider(ref, options(t)), { message: /is no provider/, advice: /provider push/ });
+});
+
+test("a file that ORAS has pushed, of those for several platforms", async (t) => {
+  const mediaType = "application/vnd.oci.image.layer.v1.tar";
+  const title = (name: string) => ({ "org.opencontainers.image.title": name });
+  const other = { mediaType, digest: `sha256:${"0".repeat(64)}`, size: 1, annotations: title("plugin.plan9_mips") };
+  const layer = { mediaType, annotations: title(`plugin.${HERE.replace("/", "_")}`) };
+  const { ref } = await fake(t, Buffer.from("mine"), { layer, others: [other] });
+  const own = options(t);
+  assert.equal(readFileSync((await pullProvider(ref, own)).path, "utf8"), "mine");
+  await assert.rejects(pullProvider(ref, { ...own, platform: "linux/s390x" }), /no provider for linux\/s390x/);
+});
+
+test("a password goes to no token server that is spoken to in the clear", async (t) => {
+  const { ref } = await fake(t, Buffer.from("x"), { token: "t0ken", realm: "http://tokens.example.com/token" });
+  const env = { DSTREAM_REGISTRY_USER: "ada", DSTREAM_REGISTRY_PASSWORD: "secret" };
+  await assert.rejects(pullProvider(ref, options(t, { env })), /http:\/\/tokens.example.com, which is not https/);
 });
 
 test("whoever is killed in the middle of a pull leaves nothing that is used", async (t) => {

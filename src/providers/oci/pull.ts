@@ -33,6 +33,8 @@ interface Manifest {
   layers?: Descriptor[];
 }
 
+/** On folders, which are packed. */
+const UNPACK = "io.deis.oras.content.unpack";
 const TITLE = "org.opencontainers.image.title";
 const INDEXES: readonly string[] = [MEDIA.index, MEDIA.dockerIndex];
 
@@ -51,7 +53,7 @@ export async function pullProvider(text: string, options: PullOptions): Promise<
   try {
     const registry = new Registry(reference, options);
     const { manifest, digest } = await manifestFor(registry, reference, platform);
-    const layer = layerOf(manifest, text);
+    const layer = layerOf(manifest, text, platform);
     const path = join(cacheDir, "files", layer.digest.replace(":", "-"), titleOf(layer, reference));
     const fromCache = (await stat(path).catch(() => null)) !== null;
     if (!fromCache) {
@@ -127,15 +129,22 @@ function parsed(bytes: Buffer, { text }: Reference): Manifest {
   }
 }
 
-function layerOf({ layers = [] }: Manifest, text: string): Descriptor {
-  const [only, second] = layers;
-  const packed = only !== undefined && /\b(tar|gzip|zstd)\b/.test(only.mediaType);
-  if (only === undefined || second !== undefined || packed || !DIGEST.test(only.digest))
-    throw new RegistryError(
-      `${text} is no provider: it has ${layers.length} layers${packed ? `, of type ${only.mediaType}` : ""}, where a provider is one file as it is.`,
-      { advice: "An image for containers cannot be run here. Push a program: dstream provider push." },
-    );
-  return only;
+/**
+ * The one file, or of several the one that names the platform, as `plugin.linux_amd64` does (the Go version's providers). Files are told
+ * from layers of images by their titles: ORAS gives both one media type (https://oras.land/docs/commands/oras_push).
+ */
+function layerOf({ layers = [] }: Manifest, text: string, platform: string): Descriptor {
+  const files = layers.filter(({ digest, mediaType, annotations }) => {
+    const isFile = mediaType === MEDIA.provider || annotations?.[TITLE] !== undefined;
+    return isFile && annotations?.[UNPACK] !== "true" && DIGEST.test(digest);
+  });
+  const named = new RegExp(`[._-]${platform.replace("/", "[_-]")}(\\.exe)?$`);
+  const own = files.length === 1 ? files[0] : files.find(({ annotations }) => named.test(annotations?.[TITLE] ?? ""));
+  if (own !== undefined) return own;
+  throw new RegistryError(
+    `${text} is no provider for ${platform}: of its ${layers.length} layers ${files.length} are files, and none is named for it.`,
+    { advice: "An image for containers cannot be run here. Push a program: dstream provider push." },
+  );
 }
 
 /** What the file is called: it shows in process lists. Never a path. */
@@ -153,7 +162,7 @@ async function download(registry: Registry, { digest, size }: Descriptor, path: 
   const file = await open(temporary, "wx", 0o755);
   try {
     let length = 0;
-    for await (const chunk of await registry.blob(digest)) {
+    for await (const chunk of unlessBroken(await registry.blob(digest), digest)) {
       hash.update(chunk);
       length += chunk.length;
       if (length > size) break;
@@ -172,6 +181,15 @@ async function download(registry: Registry, { digest, size }: Descriptor, path: 
     await file.close().catch(() => {});
     await rm(temporary, { force: true });
     if (error instanceof RegistryError) throw error;
+    throw new RegistryError(`While writing a provider to ${folder}: ${(error as Error).message}.`, { cause: error });
+  }
+}
+
+/** What breaks off here is the registry's; a full disk is not. */
+async function* unlessBroken(chunks: AsyncIterable<Uint8Array>, digest: string): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of chunks) yield chunk;
+  } catch (error) {
     throw new RegistryError(`While pulling the blob ${digest}: ${(error as Error).message}.`, {
       cause: error,
       unreachable: true,

@@ -44,7 +44,7 @@ export class Registry {
 
   /** Of one name in it. */
   constructor({ registry, name }: Reference, { env, signal }: { env: Environment; signal: AbortSignal }) {
-    const loopback = /^(localhost|127(\.\d+){3}|\[::1\])(:\d+)?$/.test(registry);
+    const loopback = isLoopback(registry);
     // Docker Hub's own name for it (https://docs.docker.com/docker-hub/).
     const host = registry === "docker.io" ? "registry-1.docker.io" : registry;
     this.#base = new URL(`${loopback ? "http" : "https"}://${host}/v2/${name}/`);
@@ -149,7 +149,7 @@ export class Registry {
       for (let redirects = 0; ; redirects++) {
         // What signs in here is not for other hosts: registries send blobs' readers to storage with addresses that are signed.
         const authorization =
-          url.host === this.#base.host && this.#authorization ? { authorization: this.#authorization } : {};
+          url.origin === this.#base.origin && this.#authorization ? { authorization: this.#authorization } : {};
         const response = await fetch(url, {
           ...init,
           redirect: "manual",
@@ -185,6 +185,10 @@ export class Registry {
     const service = fields.get("service");
     if (service !== undefined) url.searchParams.set("service", service);
     url.searchParams.set("scope", fields.get("scope") ?? `repository:${this.#name}:${actions}`);
+    // Never in the clear over a network, whatever the registry says.
+    const safe = url.protocol === "https:" || isLoopback(url.host);
+    if (!safe)
+      throw new RegistryError(`The registry ${this.#host} has its tokens at ${url.origin}, which is not https.`);
     const headers = credentials === null ? {} : { authorization: `Basic ${credentials}` };
     const response = await fetch(url, {
       headers,
@@ -195,6 +199,13 @@ export class Registry {
         unreachable: true,
       });
     });
+    if (response.status >= 500 || response.status === 429)
+      throw new RegistryError(
+        `${url.host}, where the registry ${this.#host} has its tokens, answered ${response.status}.`,
+        {
+          unreachable: true,
+        },
+      );
     if (!response.ok) return null;
     const { token, access_token } = (await response.json()) as { token?: string; access_token?: string };
     return `Bearer ${token ?? access_token}`;
@@ -211,6 +222,10 @@ export class Registry {
     }
     return Buffer.concat(chunks);
   }
+}
+
+function isLoopback(host: string): boolean {
+  return /^(localhost|127(\.\d+){3}|\[::1\])(:\d+)?$/.test(host);
 }
 
 /** `user:password` in base64. */
