@@ -111,3 +111,9 @@ export function describeError(error: unknown): string {
   }
   return parts.map((part, i) => (i < parts.length - 1 ? part.replace(/\.$/, "") : part)).join(": ");
 }
+
+/** The same, and beneath it what to do: for people. */
+export function explainError(error: unknown): string {
+  const advice = error instanceof DStreamError && error.advice ? `\n${error.advice}` : "";
+  return describeError(error) + advice;
+}

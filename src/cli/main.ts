@@ -9,7 +9,7 @@ import { readFileSync } from "node:fs";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { DStreamError, describeError } from "../errors.ts";
+import { DStreamError, explainError } from "../errors.ts";
 import type { SimulatorCommand } from "./simulator.ts";
 import { UsageError } from "./usage-error.ts";
 import type { CommonOptions } from "./wiring.ts";
@@ -201,8 +201,7 @@ program
 
 await program.parseAsync().catch((error: unknown) => {
   if (error instanceof DStreamError || error instanceof UsageError) {
-    const advice = error instanceof DStreamError && error.advice ? `\n${error.advice}` : "";
-    process.stderr.write(`${describeError(error)}${advice}\n`);
+    process.stderr.write(`${explainError(error)}\n`);
   } else process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   end(1);
 });

@@ -2,7 +2,7 @@
  * `dstream provider mssql`: SQL Server's changes over standard output. The configuration comes on standard input; nothing but data, and
  * the handshake where a command envelope asks for it, goes to standard output; the log to standard error, each line with [MSSQL-CDC].
  */
-import { DStreamError, describeError } from "../errors.ts";
+import { explainError } from "../errors.ts";
 import { acknowledgements } from "../providers/acknowledgements.ts";
 import { type ProviderInput, ProviderInputError, readInput } from "../providers/input.ts";
 import { type ProviderConfig, providerConfig } from "../providers/mssql/config.ts";
@@ -28,8 +28,7 @@ export async function providerMssql(): Promise<number> {
     const logger = createLogger(config.log.level, config.log.format === "json" ? "json" : "pretty", PREFIX);
     return await run(input, { config, output }, out, logger);
   } catch (error) {
-    const advice = error instanceof DStreamError && error.advice ? `\n${error.advice}` : "";
-    const message = describeError(error) + advice;
+    const message = explainError(error);
     for (const line of message.split("\n")) process.stderr.write(`${PREFIX} ERROR: ${line}\n`);
     if (input?.command !== undefined && input.command !== null)
       await new Promise<void>((resolve) =>

@@ -7,15 +7,11 @@
 import type { Config } from "../../config/config.ts";
 import type { Attribute, Block, Body, Environment, Place, Value } from "../../config/hcl/document.ts";
 import { configOf } from "../../config/load.ts";
-import { DStreamError } from "../../errors.ts";
+import { ProviderConfigError } from "../sdk/provider.ts";
 
 export interface ProviderConfig {
   config: Config;
   output: "envelopes" | "rows";
-}
-
-export class ProviderConfigError extends DStreamError {
-  readonly code = "DSTREAM_CONFIG";
 }
 
 /** JSON has no places. */

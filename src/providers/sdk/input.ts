@@ -1,9 +1,10 @@
 /** An input provider in TypeScript: what it reads goes to standard output, and it hears what of that is delivered. */
 import type { z } from "zod";
+import { explainError } from "../../errors.ts";
 import { acknowledgements } from "../acknowledgements.ts";
 import { readInput } from "../input.ts";
 import { LineOutput, standardOutput } from "../output.ts";
-import { type Context, checked, describeFailure, log, ProviderConfigError, untilSignal } from "./provider.ts";
+import { type Context, checked, log, ProviderConfigError, untilSignal } from "./provider.ts";
 
 export interface InputProvider<S extends z.ZodType, T> {
   config: S;
@@ -54,7 +55,7 @@ export async function runInput<S extends z.ZodType, T>(provider: InputProvider<S
     }
     process.exit(0);
   } catch (error) {
-    const message = describeFailure(error);
+    const message = explainError(error);
     log("error", message);
     if (handshakes)
       await new Promise<void>((resolve) =>

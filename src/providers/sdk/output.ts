@@ -1,6 +1,7 @@
 /** An output provider in TypeScript: what comes on standard input is delivered, and acknowledged when it is. */
 import type { z } from "zod";
-import { type Context, checked, describeFailure, log, ProviderConfigError, untilSignal } from "./provider.ts";
+import { explainError } from "../../errors.ts";
+import { type Context, checked, log, ProviderConfigError, untilSignal } from "./provider.ts";
 
 export interface Output {
   /**
@@ -71,7 +72,7 @@ export async function runOutput<S extends z.ZodType>(provider: OutputProvider<S>
     await new Promise<void>((resolve) => process.stdout.write("", () => resolve()));
     process.exit(0);
   } catch (error) {
-    const message = describeFailure(error);
+    const message = explainError(error);
     log("error", message);
     if (!ready) await say({ status: "error", message });
     process.exit(1);

@@ -1,6 +1,6 @@
 /** What input and output providers have in common: their configuration, how they say what is wrong, and how they are told to end. */
 import type { z } from "zod";
-import { DStreamError, describeError } from "../../errors.ts";
+import { DStreamError } from "../../errors.ts";
 
 export interface Context<C> {
   config: C;
@@ -24,12 +24,6 @@ export function checked<T extends z.ZodType>(schema: T, config: unknown): z.outp
 
 export function log(level: string, message: string): void {
   process.stderr.write(`${level.toUpperCase()} ${message.replaceAll("\n", "\n  ")}\n`);
-}
-
-/** Its lines of a failure, with the advice. */
-export function describeFailure(error: unknown): string {
-  const advice = error instanceof DStreamError && error.advice ? `\n${error.advice}` : "";
-  return describeError(error) + advice;
 }
 
 /** Aborts at SIGTERM and SIGINT. A second signal ends at once. */
