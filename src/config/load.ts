@@ -39,19 +39,31 @@ export async function parseConfig(
   env: Environment,
   { built = builtToday }: { built?: Built } = {},
 ): Promise<Config> {
+  const isOurs = (type: string) => type !== "task";
+  return await readHcl(text, { file, env, isWanted: isOurs }, (body, note, problems) =>
+    configOf(body, { file, env, built }, problems, note),
+  );
+}
+
+/**
+ * What `use` makes of a file's blocks, of which only those that are wanted are looked at. Throws ConfigError: with everything that is wrong
+ * with the syntax, or else with everything that was noted by the end.
+ */
+export async function readHcl<T>(
+  text: string,
+  of: { file: string; env: Environment; isWanted: (type: string, labels: readonly string[]) => boolean },
+  use: (body: Body, note: Note, problems: Problem[]) => T,
+): Promise<T> {
   const problems: Problem[] = [];
   const note: Note = ({ line, column }, message, suggestion) => {
-    problems.push({ file, line, column, message, suggestion });
+    problems.push({ file: of.file, line, column, message, suggestion });
   };
   const syntax = await parseHcl(text.replace(/^\ufeff/, ""), note);
   if (syntax === undefined) throw new ConfigError(inOrder(problems));
   try {
-    return configOf(
-      evaluateHcl(syntax, env, note, (type) => type !== "task"),
-      { file, env, built },
-      problems,
-      note,
-    );
+    const result = use(evaluateHcl(syntax, of.env, note, of.isWanted), note, problems);
+    if (problems.length > 0) throw new ConfigError(inOrder(problems));
+    return result;
   } finally {
     syntax.free();
   }
@@ -74,6 +86,6 @@ export function configOf(
   return config;
 }
 
-export function inOrder(problems: Problem[]): Problem[] {
+function inOrder(problems: Problem[]): Problem[] {
   return problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
 }

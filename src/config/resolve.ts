@@ -97,6 +97,19 @@ export function resolveConfig(
   };
 }
 
+/** The file's level, or else the environment's. */
+export function logLevelOf(
+  given: LogLevel | undefined,
+  env: Environment,
+  note: (message: string, suggestion: string) => void,
+): LogLevel {
+  const variable = env["DSTREAM_LOG_LEVEL"];
+  if (given !== undefined || variable === undefined || variable === "") return given ?? "info";
+  const level = logLevels.find((known) => known === variable.toLowerCase());
+  if (level === undefined) note("DSTREAM_LOG_LEVEL is no log level", `Levels are ${logLevels.join(", ")}.`);
+  return level ?? "info";
+}
+
 /** A type that is left out follows the queue: several machines need locks that all of them see. */
 function locksOf({ values, given }: Settings): (EndpointSettings & { type?: string | undefined }) | undefined {
   const { locks, queue, checkpoints } = values.ingester ?? {};
@@ -281,16 +294,9 @@ class Endpoints {
   }
 
   logLevel(): LogLevel {
-    const variable = this.env["DSTREAM_LOG_LEVEL"];
-    if (this.settings.given(["log", "level"]) || variable === undefined || variable === "") {
-      return this.settings.values.log?.level ?? "info";
-    }
-    const level = logLevels.find((known) => known === variable.toLowerCase());
-    if (level === undefined) {
-      const at = this.settings.place(["log"]);
-      this.note(at, "DSTREAM_LOG_LEVEL is no log level", `Levels are ${logLevels.join(", ")}.`);
-    }
-    return level ?? "info";
+    const { level } = this.settings.values.log ?? {};
+    if (this.settings.given(["log", "level"])) return level ?? "info";
+    return logLevelOf(level, this.env, (message, advice) => this.note(this.settings.place(["log"]), message, advice));
   }
 
   private connectionString(

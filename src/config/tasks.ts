@@ -6,12 +6,11 @@ import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import type { LogLevel } from "../telemetry/logger.ts";
 import { closest } from "../text/closest.ts";
-import { ConfigError, type Problem } from "./errors.ts";
+import { ConfigError } from "./errors.ts";
 import { count, duration, flag, listOf, oneOf, size, text } from "./fields.ts";
 import type { Attribute, Block, Body, Environment, Note, Value } from "./hcl/document.ts";
-import { evaluateHcl } from "./hcl/evaluate.ts";
-import { parseHcl } from "./hcl/parse.ts";
-import { inOrder, readConfigFile } from "./load.ts";
+import { readConfigFile, readHcl } from "./load.ts";
+import { logLevelOf } from "./resolve.ts";
 import { logSchema } from "./schema.ts";
 import { type Partly, readBlock } from "./settings.ts";
 
@@ -109,7 +108,7 @@ export async function loadTasks(path: string, env: Environment, wanted?: string)
 
 /** The names alone, whatever else may be wrong or not set. */
 export async function listTasks(path: string): Promise<Tasks> {
-  const everything = new Proxy({}, { get: () => "…" });
+  const everything = new Proxy({ DSTREAM_LOG_LEVEL: "" }, { get: (known, name) => Reflect.get(known, name) ?? "…" });
   return await loadTasks(path, everything);
 }
 
@@ -130,32 +129,23 @@ export async function loadTask(
 }
 
 export async function parseTasks(source: string, file: string, env: Environment, wanted?: string): Promise<Tasks> {
-  const problems: Problem[] = [];
-  const note: Note = ({ line, column }, message, suggestion) => {
-    problems.push({ file, line, column, message, suggestion });
-  };
-  const failed = () => new ConfigError(inOrder(problems));
-  const syntax = await parseHcl(source.replace(/^\ufeff/, ""), note);
-  if (syntax === undefined) throw failed();
-  try {
-    const isWanted = (type: string, [name]: readonly string[]) =>
-      type === "log" || (type === "task" && (wanted === undefined || name === wanted));
-    const body = evaluateHcl(syntax, env, note, isWanted);
-    const blocks = body.blocks.filter(({ type }) => type === "task");
-    const logBlock = body.blocks.find(({ type }) => type === "log");
+  const isWanted = (type: string, [name]: readonly string[]) =>
+    type === "log" || (type === "task" && (wanted === undefined || name === wanted));
+  return await readHcl(source, { file, env, isWanted }, ({ blocks: all }, note) => {
+    const blocks = all.filter(({ type }) => type === "task");
+    const logBlock = all.find(({ type }) => type === "log");
     const tasks = blocks.map((block) => taskOf(block, dirname(resolve(file)), note));
     for (const [index, { labels, at }] of blocks.entries()) {
       const first = blocks.findIndex((other) => other.labels[0] === labels[0]);
       if (first < index)
         note(at, `there is a second task "${labels[0]}": the first stands in line ${blocks[first]!.at.line}`);
     }
-    const log = logBlock === undefined ? {} : readBlock(logSchema, logBlock, note);
-    if (problems.length > 0) throw failed();
-    const { level = env["DSTREAM_LOG_LEVEL"] as LogLevel | undefined, format = "auto" } = log;
-    return { tasks: tasks as TaskConfig[], log: { level: level ?? "info", format } };
-  } finally {
-    syntax.free();
-  }
+    const { level, format = "auto" } = logBlock === undefined ? {} : readBlock(logSchema, logBlock, note);
+    const place = logBlock?.at ?? { line: 1, column: 1 };
+    const log = { level: logLevelOf(level, env, (message, advice) => note(place, message, advice)), format };
+    // Where one is missing, something was noted.
+    return { tasks: tasks as TaskConfig[], log };
+  });
 }
 
 /** Null where something was noted. */
@@ -170,7 +160,6 @@ function taskOf(block: Block, dir: string, note: Note): TaskConfig | null {
     return rest;
   });
   const settings = readBlock(taskSchema, { ...block, body: { ...block.body, blocks: without } }, note);
-  const at = (type: string) => block.body.blocks.find((each) => each.type === type) ?? block;
   for (const type of ["input", "output"] as const) {
     const found = block.body.blocks.find((each) => each.type === type);
     if (found === undefined) continue;
@@ -179,7 +168,7 @@ function taskOf(block: Block, dir: string, note: Note): TaskConfig | null {
     );
     if (given.length !== 1)
       note(
-        at(type).at,
+        found.at,
         given.length === 0
           ? `${type} names no provider`
           : `${type} names ${given.length} providers: ${given.join(" and ")}`,

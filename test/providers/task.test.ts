@@ -205,6 +205,16 @@ test("list names the tasks, whatever is not set; a task that is not there is tol
   assert.match(stderr, /there is no task "long-nam"\n.*Did you mean "long-name"/);
 });
 
+test("a level of the environment that is none is told, and one in capitals is taken", async (t) => {
+  const sides = { input: counting(1), output: 'provider = "console"' };
+  const wrong = await place(t, sides, { DSTREAM_LOG_LEVEL: "loud" }).run("run it");
+  assert.equal(wrong.code, 1);
+  assert.match(wrong.stderr, /DSTREAM_LOG_LEVEL is no log level/);
+  const right = await place(t, sides, { DSTREAM_LOG_LEVEL: "WARN" }).run("run it");
+  assert.equal(right.code, 0, right.stderr);
+  assert.doesNotMatch(right.stderr, /"level":"info"/);
+});
+
 test("what is wrong with a task is told with its line", async (t) => {
   const work = new Workplace(
     t,
