@@ -19,18 +19,17 @@ async function bytes(): Promise<void> {
     handshakeTimeoutMs: 30_000,
     config: {},
   });
-  const input = provider(source, [messages]);
   const task = {
     name: "bench",
-    input,
+    input: provider(source, [messages]),
     output: provider(sink),
     graceMs: 30_000,
     maxLineBytes: 64 * 1024 * 1024,
     restart: null,
   };
-  const program = async (of: object) => ({
+  const program = async (role: "input" | "output") => ({
     command: process.execPath,
-    args: of === input ? [source, messages] : [sink],
+    args: role === "input" ? [source, messages] : [sink],
   });
   await runTask({ task, program, logger: silent, print: () => {} }, new AbortController().signal);
 }

@@ -13,16 +13,7 @@ import { type CommonOptions, loggerFor } from "./wiring.ts";
 export async function run(name: string, options: CommonOptions): Promise<number> {
   const { task, log } = await loadTask(options.config, process.env, name);
   const logger = loggerFor(options, log);
-  const roles = new Map<ProviderConfig, Role>([
-    [task.input, "input"],
-    [task.output, "output"],
-  ]);
-  const parts = {
-    task,
-    logger,
-    print,
-    program: (of: ProviderConfig) => programFor(roles.get(of)!, of, logger),
-  };
+  const parts = { task, logger, print, program: (role: Role) => programFor(role, task[role], logger) };
   return await runUntilSignal([(signal) => runTask(parts, signal)], logger);
 }
 

@@ -38,10 +38,8 @@ export interface Program {
 
 export type Role = "input" | "output";
 
-/** What it has answered to its command. */
+/** What it has answered to its command; an older provider, which says nothing, acknowledges nothing. */
 export interface Handshake {
-  /** False: an older provider, which says nothing. */
-  given: boolean;
   acks: boolean;
 }
 
@@ -49,14 +47,16 @@ export interface Handshake {
 const LONGEST_HANDSHAKE = 1024 * 1024;
 
 export class ProviderProcess {
-  readonly role: Role;
+  readonly #role: Role;
   readonly child: Guarded;
   /** Its standard output. */
   readonly printed: ByteSource;
-  /** As in "the output provider ./file.sh". */
-  readonly what: string;
+  /** As in "The output provider file.sh". */
+  readonly #what: string;
   /** Resolves when it has exited and said its last; what it has printed may still be read. */
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  /** It took too long to end. */
+  killed = false;
   readonly #config: ProviderConfig;
   readonly #log: LogLines;
   #end: { code: number | null; signal: NodeJS.Signals | null } | null = null;
@@ -73,9 +73,9 @@ export class ProviderProcess {
     { child, printed }: { child: Guarded; printed: ByteSource },
     logger: Logger,
   ) {
-    this.role = role;
+    this.#role = role;
     this.#config = config;
-    this.what = `the ${role} provider ${nameOf(config)}`;
+    this.#what = `The ${role} provider ${nameOf(config)}`;
     this.child = child;
     this.printed = printed;
     this.#log = new LogLines(this.child.stderr, logger.child({ provider: nameOf(config), role }));
@@ -92,13 +92,6 @@ export class ProviderProcess {
     });
   }
 
-  /** It took too long to end. */
-  killed = false;
-
-  get hasEnded(): boolean {
-    return this.#end !== null;
-  }
-
   /** The first line on its standard input. Where it stays open, more may follow. */
   command(command: string, { acks, stays }: { acks: boolean; stays: boolean }): void {
     const envelope = { command, config: this.#config.config, ...(acks && { acks }) };
@@ -108,7 +101,7 @@ export class ProviderProcess {
 
   /** Reads what it answers. What it printed behind that stands in its standard output again. Throws ProviderError. */
   async handshake(signal: AbortSignal): Promise<Handshake> {
-    const older = { given: false, acks: false };
+    const older = { acks: false };
     if (this.#config.handshake === false) return older;
     const timeout = AbortSignal.timeout(this.#config.handshakeTimeoutMs);
     const line = await this.#firstLine(AbortSignal.any([signal, timeout]));
@@ -120,10 +113,10 @@ export class ProviderProcess {
     const answer = parsed(line);
     if (answer?.status === "error")
       throw await this.failure(`is not ready: ${answer.message ?? "it does not say why"}`, { ending: true });
-    if (answer?.status === "ready") return { given: true, acks: answer.acks === true };
+    if (answer?.status === "ready") return { acks: answer.acks === true };
     if (this.#config.handshake === true)
       throw await this.failure(`does not say that it is ready, but ${shown(line)}`, { ending: true });
-    if (this.role === "input" && answer === null)
+    if (this.#role === "input" && answer === null)
       throw await this.failure(`prints what is no JSON: ${shown(line)}`, {
         ending: true,
         advice: "Standard output is for messages, one JSON value a line; what is for people goes to standard error.",
@@ -166,14 +159,14 @@ export class ProviderProcess {
   ): Promise<ProviderError> {
     if (!ending) await this.endWithin(1_000);
     const refused = this.#refused;
-    const how = refused ? `: ${refused.message}` : ending ? "" : ` (${this.howItEnded()})`;
+    const how = refused ? `: ${refused.message}` : ending ? "" : ` (${this.#howItEnded()})`;
     const last = this.#log.last;
     const said = last.length === 0 ? "" : `\n${last.map((line) => `    ${line}`).join("\n")}`;
-    const message = `${this.what[0]!.toUpperCase()}${this.what.slice(1)} ${happened}${how}.${said && ` It said:${said}`}`;
+    const message = `${this.#what} ${happened}${how}.${said && ` It said:${said}`}`;
     return new ProviderError(message, { advice, worthRestarting: restart });
   }
 
-  howItEnded(): string {
+  #howItEnded(): string {
     if (this.#end === null) return "it still runs";
     const { code, signal } = this.#end;
     return signal === null ? `exit code ${code}` : `ended by ${signal}`;
@@ -182,10 +175,10 @@ export class ProviderProcess {
   async #saidNothing(): Promise<Handshake> {
     const within = `${this.#config.handshakeTimeoutMs / 1000} s`;
     const silent = `If it is an older provider, which says nothing when it is ready, write handshake = false in its block.`;
-    if (this.role === "input" || this.#config.handshake === true)
+    if (this.#role === "input" || this.#config.handshake === true)
       throw await this.failure(`has printed nothing within ${within}`, { ending: true, advice: silent });
     this.#log.logger.warn(`has said nothing within ${within}: it is taken for an older provider. ${silent}`);
-    return { given: false, acks: false };
+    return { acks: false };
   }
 
   /** With its line end; null at the end, or once the signal aborts. What is longer than any handshake is answered as far as it has come. */
@@ -212,7 +205,10 @@ export async function programOf(
   { program, args }: ProviderConfig,
   { builtIn, pull }: { builtIn: (name: string) => Program; pull: (ref: string) => Promise<string> },
 ): Promise<Program> {
-  if ("builtIn" in program) return { ...builtIn(program.builtIn), args: [...builtIn(program.builtIn).args, ...args] };
+  if ("builtIn" in program) {
+    const own = builtIn(program.builtIn);
+    return { ...own, args: [...own.args, ...args] };
+  }
   const path = "path" in program ? program.path : await pull(program.ref);
   const found = await stat(path).catch(() => null);
   const no = (why: string, advice: string) => new ProviderError(why, { advice, worthRestarting: false });

@@ -19,16 +19,16 @@
  * input again, whose position never passed it.
  */
 import { Backoff, waitFor } from "../backoff.ts";
-import type { ProviderConfig, TaskConfig } from "../config/tasks.ts";
+import type { TaskConfig } from "../config/tasks.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { linesOf } from "./byte-source.ts";
-import { type Handshake, type Program, ProviderError, ProviderProcess } from "./process.ts";
+import { type Handshake, type Program, ProviderError, ProviderProcess, type Role } from "./process.ts";
 import { LineTooLong, Relay } from "./relay.ts";
 
 export interface TaskParts {
   task: TaskConfig;
   /** Throws ProviderError. */
-  program(of: ProviderConfig): Promise<Program>;
+  program(role: Role): Promise<Program>;
   logger: Logger;
   /** What an output provider prints besides acknowledgements. */
   print(line: string): void;
@@ -76,11 +76,11 @@ class TaskRun {
 
   async run(signal: AbortSignal): Promise<void> {
     const { task } = this.#parts;
-    const [input, output] = await Promise.all([this.#parts.program(task.input), this.#parts.program(task.output)]);
+    const [input, output] = await Promise.all([this.#parts.program("input"), this.#parts.program("output")]);
     if (signal.aborted) return;
     const { logger } = this.#parts;
     await using started = new AsyncDisposableStack();
-    const start = async (role: "input" | "output", program: Program) => {
+    const start = async (role: Role, program: Program) => {
       const process = await ProviderProcess.start(role, task[role], program, logger);
       started.defer(() => process.stop(task.graceMs));
       return process;
@@ -156,7 +156,7 @@ class TaskRun {
   }
 
   /** To what the output says: acknowledgements go to the input, the rest to whoever looks. */
-  #listen(from: ProviderProcess, to: ProviderProcess, acks: boolean): Promise<void> {
+  async #listen(from: ProviderProcess, to: ProviderProcess, acks: boolean): Promise<void> {
     const { print } = this.#parts;
     const { stdin } = from.child;
     // An input that does not read is not told each: the last one says it all.
@@ -164,17 +164,14 @@ class TaskRun {
       if (acks && stdin.writable && !stdin.writableNeedDrain) stdin.write(`{"acked":${this.#acked}}\n`);
     };
     stdin.on("drain", acknowledge);
-    const listening = async () => {
-      for await (const line of linesOf(to.printed)) {
-        const acked = ACK.exec(line)?.[1];
-        if (acked === undefined) print(line);
-        else {
-          this.#acked = Number(acked);
-          acknowledge();
-        }
+    for await (const line of linesOf(to.printed)) {
+      const acked = ACK.exec(line)?.[1];
+      if (acked === undefined) print(line);
+      else {
+        this.#acked = Number(acked);
+        acknowledge();
       }
-    };
-    return listening();
+    }
   }
 
   #sayWhatHolds(receiving: Handshake, sending: Handshake): void {
