@@ -116,8 +116,9 @@ async function commandOf(input: Lines): Promise<{ command: string; config: unkno
 class Lines {
   readonly #stream: NodeJS.ReadStream;
   readonly #signal: AbortSignal;
-  #chunks: Buffer[] = [];
-  #bytes = 0;
+  /** Whole lines that wait, and behind them what has come of one that has not ended. */
+  #whole: Buffer[] = [];
+  #open: Buffer[] = [];
   #ended = false;
   #come = Promise.withResolvers<void>();
 
@@ -127,9 +128,13 @@ class Lines {
     this.#signal = signal;
     signal.addEventListener("abort", () => this.#come.resolve());
     stream.on("data", (chunk: Buffer) => {
-      this.#chunks.push(chunk);
-      this.#bytes += chunk.length;
-      if (this.#bytes >= MOST_BYTES && chunk.includes(LINE_FEED)) stream.pause();
+      const end = chunk.lastIndexOf(LINE_FEED) + 1;
+      if (end > 0) {
+        this.#whole.push(...this.#open, chunk.subarray(0, end));
+        this.#open = [];
+      }
+      if (end < chunk.length) this.#open.push(chunk.subarray(end));
+      if (this.#whole.length > 0 && bytesOf(this.#whole) + bytesOf(this.#open) >= MOST_BYTES) stream.pause();
       this.#come.resolve();
     });
     const end = () => {
@@ -145,50 +150,46 @@ class Lines {
 
   /** Of a line that has not ended. */
   get rest(): number {
-    return this.#bytes;
+    return bytesOf(this.#open);
   }
 
   async line(): Promise<string | null> {
-    const whole = await this.#whole();
+    const whole = await this.#take();
     if (whole === null) {
-      const rest = Buffer.concat(this.#chunks).toString();
-      this.#put([]);
+      const rest = Buffer.concat(this.#open).toString();
+      this.#open = [];
       return rest === "" ? null : rest;
     }
     const end = whole.indexOf(LINE_FEED) + 1;
-    this.#put([whole.subarray(end), ...this.#chunks]);
+    if (end < whole.length) this.#whole.unshift(whole.subarray(end));
     return whole.toString("utf8", 0, end);
   }
 
   /** All that has come; null at the end. */
   async next(): Promise<LineBatch | null> {
-    const whole = await this.#whole();
+    const whole = await this.#take();
     if (whole === null) return null;
     let count = 0;
     for (let at = whole.indexOf(LINE_FEED); at >= 0; at = whole.indexOf(LINE_FEED, at + 1)) count++;
     return new LineBatch(whole, count);
   }
 
-  async #whole(): Promise<Buffer | null> {
+  async #take(): Promise<Buffer | null> {
     for (;;) {
       if (this.stopped) return null;
-      this.#come = Promise.withResolvers();
-      const last = this.#chunks.findLastIndex((chunk) => chunk.includes(LINE_FEED));
-      if (last >= 0) {
-        const end = this.#chunks[last]!.lastIndexOf(LINE_FEED) + 1;
-        const whole = Buffer.concat([...this.#chunks.slice(0, last), this.#chunks[last]!.subarray(0, end)]);
-        this.#put([this.#chunks[last]!.subarray(end), ...this.#chunks.slice(last + 1)]);
+      if (this.#whole.length > 0) {
+        const whole = Buffer.concat(this.#whole);
+        this.#whole = [];
+        this.#stream.resume();
         return whole;
       }
       if (this.#ended) return null;
-      this.#stream.resume();
+      this.#come = Promise.withResolvers();
       await this.#come.promise;
     }
   }
+}
 
-  #put(chunks: Buffer[]): void {
-    this.#chunks = chunks.filter(({ length }) => length > 0);
-    this.#bytes = this.#chunks.reduce((sum, { length }) => sum + length, 0);
-    if (this.#bytes < MOST_BYTES) this.#stream.resume();
-  }
+function bytesOf(chunks: readonly Buffer[]): number {
+  return chunks.reduce((sum, { length }) => sum + length, 0);
 }
