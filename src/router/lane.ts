@@ -15,6 +15,7 @@
 import { Backoff, waitFor } from "../backoff.ts";
 import { describeError, TransportError } from "../errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { SUBSCRIPTION } from "../transports/entities.ts";
 import type { Sender, Transport } from "../transports/transport.ts";
 import type { Parcel } from "./consignment.ts";
 
@@ -29,9 +30,6 @@ export interface LaneOptions {
   /** For tests. */
   retryMs?: { initial: number; max: number };
 }
-
-/** The subscription that every destination is made with, so that what is sent before a reader comes is kept. */
-export const SUBSCRIPTION = "sub1";
 
 const RETRY_MS = { initial: 250, max: 30_000 };
 const REMINDER_MS = 10 * 60_000;

@@ -2,6 +2,9 @@
 import { createHash } from "node:crypto";
 import type { Entity } from "./transport.ts";
 
+/** The subscription that every destination is made with, so that what is sent before a reader comes is kept. */
+export const SUBSCRIPTION = "sub1";
+
 /** As in "while sending to <…>". */
 export function describe(entity: Entity): string {
   return entity.kind === "queue"

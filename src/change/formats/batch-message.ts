@@ -145,7 +145,8 @@ function withOwnKey(row: Message): Message {
   return { ...row, key: toMessage(row.body, parseRow(row.body), originOfId(row.id), row.properties).key };
 }
 
-interface RowMetadata {
+/** What a row message says of itself, by its own names. */
+export interface RowMetadata {
   Destination: string;
   IngestQueue: string;
   LSN: string;
@@ -157,7 +158,7 @@ interface RowMetadata {
   Seq: string;
 }
 
-/** What a row message says of itself. */
+/** The same as the program has it. */
 interface Row {
   table: TableName;
   destination: string;
@@ -168,6 +169,10 @@ interface Row {
   dataEnd: number;
 }
 
+export function positionOf({ LSN, CommandID, Seq, OperationID }: RowMetadata): Position {
+  return { startLsn: LSN, commandId: CommandID, seqval: Seq, operation: OperationID };
+}
+
 function parseRow(body: Buffer): Row {
   const dataEnd = endOfValue(body, DATA_START);
   const { metadata } = JSON.parse(`{${body.toString("utf8", dataEnd + 1)}`) as { metadata: RowMetadata };
@@ -175,12 +180,7 @@ function parseRow(body: Buffer): Row {
     table: { schema: metadata.Schema, table: metadata.TableName },
     destination: metadata.Destination,
     ingestQueue: metadata.IngestQueue,
-    position: {
-      startLsn: metadata.LSN,
-      commandId: metadata.CommandID,
-      seqval: metadata.Seq,
-      operation: metadata.OperationID,
-    },
+    position: positionOf(metadata),
     operationType: metadata.OperationType,
     dataEnd,
   };

@@ -8,14 +8,15 @@
 import { createHash, randomUUID } from "node:crypto";
 import { z } from "zod";
 import { waitFor } from "../../backoff.ts";
+import { positionOf, type RowMetadata } from "../../change/formats/batch-message.ts";
 import type { Message } from "../../change/message.ts";
 import { rowId } from "../../change/message-id.ts";
 import { tableKey } from "../../change/ordering-key.ts";
 import { DStreamError } from "../../errors.ts";
 import { systemClock } from "../../ingester/clock.ts";
 import { Outage } from "../../ingester/outage.ts";
-import { createLogger } from "../../telemetry/logger.ts";
-import { describe } from "../../transports/entities.ts";
+import { createLogger, type Logger } from "../../telemetry/logger.ts";
+import { describe, SUBSCRIPTION } from "../../transports/entities.ts";
 import { openTransport } from "../../transports/registry.ts";
 import { type BrokerType, brokerSettings, type Endpoint } from "../../transports/settings.ts";
 import type { Entity, Sender, Transport } from "../../transports/transport.ts";
@@ -28,7 +29,7 @@ const target = {
   subscription: z
     .string()
     .min(1)
-    .prefault("sub1")
+    .prefault(SUBSCRIPTION)
     .describe("Made with a topic, so that nothing is lost before a reader comes."),
 };
 
@@ -57,17 +58,21 @@ function schemaOf(type: BrokerType | "embedded"): z.ZodType {
 
 export function transportOutput(type: BrokerType | "embedded"): OutputProvider<z.ZodType> {
   type Ours = Context<Target & Record<string, unknown>>;
-  const over = (work: (transport: Transport, entity: Entity | null) => AsyncIterable<string>) =>
+  const over = (work: (transport: Transport, entity: Entity, what: string) => AsyncIterable<string>) =>
     async function* (context: Context<unknown>) {
       const { config } = context as Ours;
+      const entity = entityOf(config);
+      if (entity === null) {
+        yield "There is nothing to do: each message goes to a destination of its own, which is made when it comes.";
+        return;
+      }
       const transport = await openTransport(endpointOf(type, config), createLogger("warn", "pretty"));
       try {
-        yield* work(transport, entityOf(config));
+        yield* work(transport, entity, describe(entity));
       } finally {
         await transport.close();
       }
     };
-  const own = ["There is nothing to do: each message goes to a destination of its own, which is made when it comes."];
   return {
     config: schemaOf(type).refine(
       (config) => (config as Target).queue === undefined || (config as Target).topic === undefined,
@@ -77,42 +82,38 @@ export function transportOutput(type: BrokerType | "embedded"): OutputProvider<z
     ),
     open: async (context) => {
       const { config } = context as Ours;
-      const transport = await openTransport(endpointOf(type, config), createLogger("info", "pretty"));
+      const logger = createLogger("info", "pretty");
+      const transport = await openTransport(endpointOf(type, config), logger);
       const entity = entityOf(config);
-      const output = new TransportOutput(transport, entity, config.subscription, context.signal);
+      const output = new TransportOutput(transport, entity, config.subscription, { logger, signal: context.signal });
       if (entity !== null) await output.sender(entity);
       return output;
     },
     lifecycle: {
-      plan: over(async function* (transport, entity) {
-        if (entity === null) return yield* own;
+      plan: over(async function* (transport, entity, what) {
         const [exists, how] = [await transport.exists(entity), transport.howToMake?.(entity)];
-        if (exists) yield `  ${describe(entity)} is there: nothing will be made`;
-        else
-          yield how === undefined ? `+ ${describe(entity)} will be made` : `! ${describe(entity)} is missing: ${how}`;
+        if (exists) yield `  ${what} is there: nothing will be made`;
+        else yield how === undefined ? `+ ${what} will be made` : `! ${what} is missing: ${how}`;
       }),
-      init: over(async function* (transport, entity) {
-        if (entity === null) return yield* own;
+      init: over(async function* (transport, entity, what) {
         const exists = await transport.exists(entity);
         await transport.ensure(entity);
-        yield exists ? `  ${describe(entity)} is there` : `+ ${describe(entity)} was made`;
+        yield exists ? `  ${what} is there` : `+ ${what} was made`;
       }),
-      status: over(async function* (transport, entity) {
-        if (entity === null) return yield* own;
-        if (!(await transport.exists(entity))) return yield `- ${describe(entity)} is missing: dstream init makes it`;
+      status: over(async function* (transport, entity, what) {
+        if (!(await transport.exists(entity))) return yield `- ${what} is missing: dstream init makes it`;
         const counts = await transport.inspect?.(entity);
         const told = counts === undefined ? "" : `: ${counts.pending} waiting, ${counts.deadLettered} dead letters`;
-        yield `  ${describe(entity)} is there${told}`;
+        yield `  ${what} is there${told}`;
       }),
-      destroy: over(async function* (transport, entity) {
-        if (entity === null) return yield* own;
-        if (!(await transport.exists(entity))) return yield `  ${describe(entity)} is not there`;
+      destroy: over(async function* (transport, entity, what) {
+        if (!(await transport.exists(entity))) return yield `  ${what} is not there`;
         if (transport.remove === undefined)
-          throw new DestinationError(`A transport of type ${type} cannot remove ${describe(entity)}.`, {
+          throw new DestinationError(`A transport of type ${type} cannot remove ${what}.`, {
             advice: "Remove it where it was made.",
           });
         await transport.remove(entity);
-        yield `- ${describe(entity)} was removed, with what was in it`;
+        yield `- ${what} was removed, with what was in it`;
       }),
     },
   };
@@ -145,12 +146,16 @@ class TransportOutput implements Output {
   readonly #run = randomUUID();
   #count = 0;
 
-  constructor(transport: Transport, entity: Entity | null, subscription: string, signal: AbortSignal) {
+  constructor(
+    transport: Transport,
+    entity: Entity | null,
+    subscription: string,
+    { logger, signal }: { logger: Logger; signal: AbortSignal },
+  ) {
     this.#transport = transport;
     this.#entity = entity;
     this.#subscription = subscription;
     this.#signal = signal;
-    const logger = createLogger("info", "pretty");
     this.#outage = new Outage(`the ${transport.type} output`, { logger, clock: systemClock, random: Math.random });
   }
 
@@ -209,17 +214,6 @@ class TransportOutput implements Output {
   }
 }
 
-interface RowMetadata {
-  Destination: string;
-  Schema: string;
-  TableName: string;
-  OperationType: string;
-  OperationID: number;
-  LSN: string;
-  CommandID: number;
-  Seq: string;
-}
-
 interface RowMessage {
   metadata: Partial<RowMetadata>;
 }
@@ -229,10 +223,11 @@ interface Envelope {
 }
 
 /** As the ingester's ids, but for their beginning: what that is made of does not stand in a row message. */
-function idOf({ Destination, Schema, TableName, LSN, CommandID, Seq, OperationID }: RowMetadata): string {
+function idOf(metadata: RowMetadata): string {
+  const { Destination, Schema, TableName } = metadata;
   const origin = createHash("sha256")
     .update(JSON.stringify([Destination, Schema, TableName]))
     .digest("hex")
     .slice(0, 24);
-  return rowId(origin, { startLsn: LSN, commandId: CommandID, seqval: Seq, operation: OperationID });
+  return rowId(origin, positionOf(metadata));
 }
