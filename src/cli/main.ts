@@ -9,6 +9,7 @@ import { readFileSync } from "node:fs";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { transportTypes } from "../config/types.ts";
 import { DStreamError, explainError } from "../errors.ts";
 import type { SimulatorCommand } from "./simulator.ts";
 import { UsageError } from "./usage-error.ts";
@@ -134,9 +135,9 @@ for (const [name, description] of [
   ["log", "output: logs what comes"],
   ["file", "output: JSON lines, appended to a file"],
   ["webhook", "output: HTTP POSTs of many messages, signed"],
-  ...["embedded", "servicebus", "eventhubs", "kafka", "nats", "rabbitmq", "sqs"].map(
-    (type) => [type, `output: sends to ${type === "embedded" ? "the embedded queue" : type}`] as const,
-  ),
+  ...Object.keys(transportTypes)
+    .filter((type) => type !== "console")
+    .map((type) => [type, `output: sends to ${type === "embedded" ? "the embedded queue" : type}`] as const),
 ] as const)
   provider
     .command(name)

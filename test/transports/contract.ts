@@ -386,17 +386,25 @@ export function transportContract(subject: TransportUnderTest): void {
 
     const startServer = subject.server;
     const killed = startServer === undefined ? () => {} : test;
+    /** With a queue that outlives its SIGKILL. */
+    const startOwnServer = async () => {
+      const { server, opener } = await startServer!();
+      cleanups.push(() => server.close());
+      const transport = await subject.open(opener.options);
+      cleanups.push(() => transport.close());
+      await patiently(() => transport.ensure(QUEUE));
+      await new Promise((resolve) => setTimeout(resolve, subject.entityDurableMs ?? 0));
+      return { server, sender: await transport.sender(QUEUE), receiver: await transport.receiver(QUEUE) };
+    };
+    const restart = async (server: TestServer) => {
+      await server.kill();
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      await server.start();
+    };
     killed(
       "a server that is killed and started in the middle of sending loses nothing that it acknowledged",
       async () => {
-        const { server, opener } = await startServer!();
-        cleanups.push(() => server.close());
-        const transport = await subject.open(opener.options);
-        cleanups.push(() => transport.close());
-        await patiently(() => transport.ensure(QUEUE));
-        await new Promise((resolve) => setTimeout(resolve, subject.entityDurableMs ?? 0));
-        const sender = await transport.sender(QUEUE);
-        const receiver = await transport.receiver(QUEUE);
+        const { server, sender, receiver } = await startOwnServer();
         let acknowledged = 0;
         let restarted = false;
         const sending = (async () => {
@@ -416,9 +424,7 @@ export function transportContract(subject: TransportUnderTest): void {
             await delivery.complete().catch(() => {});
           }
         });
-        await server.kill();
-        await new Promise((resolve) => setTimeout(resolve, 500));
-        await server.start();
+        await restart(server);
         restarted = true;
         await sending;
         while (new Set(seen).size < acknowledged) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -433,23 +439,14 @@ export function transportContract(subject: TransportUnderTest): void {
     killed(
       "a delivery that was out when the server was killed is settled, or comes again to the same transport",
       async () => {
-        const { server, opener } = await startServer!();
-        cleanups.push(() => server.close());
-        const transport = await subject.open(opener.options);
-        cleanups.push(() => transport.close());
-        await patiently(() => transport.ensure(QUEUE));
-        await new Promise((resolve) => setTimeout(resolve, subject.entityDurableMs ?? 0));
-        const sender = await transport.sender(QUEUE);
-        const receiver = await transport.receiver(QUEUE);
+        const { server, sender, receiver } = await startOwnServer();
         await patiently(() => sender.send([message("m-1")]));
         const stop = new AbortController();
         const deliveries = receiver.deliveries(stop.signal)[Symbol.asyncIterator]();
         const { value: held } = (await deliveries.next()) as { value: Delivery };
         // Asks on meanwhile, as a router does: it is the one who hears of the loss.
         const more = deliveries.next().catch(() => null);
-        await server.kill();
-        await new Promise((resolve) => setTimeout(resolve, 500));
-        await server.start();
+        await restart(server);
         const seen = ["m-1"];
         const settled = await patiently(() => held.complete()).then(
           () => true,

@@ -57,7 +57,7 @@ export class Registry {
   async manifest(target: string): Promise<{ bytes: Buffer; mediaType: string }> {
     const accept = [MEDIA.index, MEDIA.manifest, MEDIA.dockerIndex, MEDIA.dockerManifest].join(", ");
     const response = await this.#ask(`manifests/${target}`, { headers: { accept } }, `${this.#name} ${target}`);
-    const bytes = Buffer.from(await this.#all(response, MOST_MANIFEST));
+    const bytes = await this.#manifestOf(response);
     return { bytes, mediaType: response.headers.get("content-type")?.split(";")[0] ?? "" };
   }
 
@@ -211,13 +211,15 @@ export class Registry {
     return `Bearer ${token ?? access_token}`;
   }
 
-  async #all(response: Response, most: number): Promise<Buffer> {
+  async #manifestOf(response: Response): Promise<Buffer> {
     const chunks: Uint8Array[] = [];
     let size = 0;
     for await (const chunk of response.body!) {
       size += chunk.length;
-      if (size > most)
-        throw new RegistryError(`The registry ${this.#host} answered with more than ${most} bytes of manifest.`);
+      if (size > MOST_MANIFEST)
+        throw new RegistryError(
+          `The registry ${this.#host} answered with more than ${MOST_MANIFEST} bytes of manifest.`,
+        );
       chunks.push(chunk);
     }
     return Buffer.concat(chunks);

@@ -17,7 +17,8 @@ export interface FetchedPartition {
   records?: FetchedBatch[] | null;
 }
 
-interface FetchedBatch {
+/** Of a batch of records, as the client hands it out. */
+export interface FetchedBatch {
   firstOffset: bigint;
   lastOffsetDelta: number;
   attributes: number;

@@ -102,10 +102,12 @@ export class NatsTransport implements Transport {
       };
       await jsm.streams.delete(streamOf(deadLettersName(entity))).catch(unlessMissing);
       await positions.purge(keyOf(readerOf(entity)));
-      // Another subscription is a position of its own, and its reader's alone.
-      const prefix = `${entity.name}/`;
-      for await (const key of await positions.keys())
-        if (entity.kind === "topic" && Buffer.from(key, "base64url").toString().startsWith(prefix)) return;
+      if (entity.kind === "topic") {
+        // Another subscription is a position of its own, and its reader's alone.
+        const prefix = `${entity.name}/`;
+        for await (const key of await positions.keys())
+          if (Buffer.from(key, "base64url").toString().startsWith(prefix)) return;
+      }
       await jsm.streams.delete(streamOf(entity.name)).catch(unlessMissing);
     });
   }

@@ -7,6 +7,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Consumer, FetchIsolationLevels, IS_CONTROL, IS_TRANSACTIONAL } from "@platformatic/kafka";
 import { SharedWork } from "../../shared-work.ts";
+import type { FetchedBatch } from "../committed-consumer.ts";
 import { isMissingTopic, isProtocolError, type KafkaConnection } from "../connection.ts";
 import { type TableRecords, takeIn } from "./records.ts";
 
@@ -14,14 +15,6 @@ interface Found {
   key: Buffer | null;
   value: Buffer | null;
   offset: bigint;
-}
-
-interface FetchedBatch {
-  firstOffset: bigint;
-  lastOffsetDelta: number;
-  attributes: number;
-  producerId: bigint;
-  records: { key: Buffer | null; value: Buffer | null; offsetDelta: number }[];
 }
 
 const FETCH_BYTES = 4 * 1024 * 1024;
