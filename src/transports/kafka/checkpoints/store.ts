@@ -36,7 +36,7 @@ import {
   tableKey,
 } from "./records.ts";
 import { CheckpointTopic } from "./topic.ts";
-import { isFencedOff, TableTransactions } from "./transactions.ts";
+import { isContended, isFencedOff, TableTransactions } from "./transactions.ts";
 
 export interface KafkaCheckpoints {
   /** Of the ingest queue. */
@@ -242,7 +242,7 @@ export class KafkaCheckpointStore implements CheckpointStore {
           return { token, records };
         } catch (error) {
           // Another one claims it at this very moment.
-          if (!isFencedOff(error) || attempt >= MOST_CLAIMS) throw this.#error(`claiming ${fullName(table)}`, error);
+          if (!isContended(error) || attempt >= MOST_CLAIMS) throw this.#error(`claiming ${fullName(table)}`, error);
           await sleep(Math.random() * 20);
         }
       }

@@ -151,8 +151,20 @@ export class TableTransactions {
   }
 }
 
+/**
+ * Another one begins anew with the same id at this very moment. Kafka 4.1 stumbles over that now and then, and answers the end of a
+ * transaction with an error that it did not expect itself: whether it was committed, beginning anew tells, as ever.
+ */
+export function isContended(error: unknown): boolean {
+  return isFencedOff(error) || isAnswer(error, "UNKNOWN_SERVER_ERROR");
+}
+
 /** Another one has begun anew with the same id, or the transaction took too long, or the broker has forgotten the id. */
 export function isFencedOff(error: unknown): boolean {
   const reasons = ["PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH", "INVALID_PRODUCER_ID_MAPPING", "INVALID_TXN_STATE"];
+  return isAnswer(error, ...reasons);
+}
+
+function isAnswer(error: unknown, ...reasons: string[]): boolean {
   return [error, (error as Error).cause].some((each) => each instanceof Error && isProtocolError(each, ...reasons));
 }
