@@ -7,6 +7,7 @@ import type { Socket } from "node:net";
 import { type SecureContext, TLSSocket } from "node:tls";
 import { FaultyWriter, type NetworkFaults } from "./faults.ts";
 import type { PacketSink } from "./output.ts";
+import { resetSocket } from "./reset-socket.ts";
 import { TlsTunnel } from "./tunnel.ts";
 
 export interface ChannelEvents {
@@ -45,7 +46,7 @@ export class Channel implements PacketSink {
     this.#events = events;
     this.#faulty = new FaultyWriter({
       write: (bytes) => this.#stream.write(bytes),
-      reset: () => socket.resetAndDestroy(),
+      reset: () => resetSocket(socket),
     });
     this.#faulty.set(faults);
     this.#gone = new Promise((resolve) => socket.once("close", () => resolve()));
@@ -88,7 +89,7 @@ export class Channel implements PacketSink {
   }
 
   reset(): void {
-    this.#socket.resetAndDestroy();
+    resetSocket(this.#socket);
   }
 
   /** Closes once what was written has gone out. */
