@@ -34,8 +34,8 @@ export interface SqsHandle {
 }
 
 const AT_ONCE = 10;
-/** More is not asked for while so much waits here. */
-const MOST_WAITING = 1_000;
+/** More is not asked for while so much is here and not settled. */
+const MOST_HELD = 1_000;
 
 export class SqsSession implements Session<SqsHandle> {
   readonly backlog: KeyedBacklog<SqsHandle>;
@@ -46,6 +46,8 @@ export class SqsSession implements Session<SqsHandle> {
   readonly #renewal: NodeJS.Timeout;
   readonly #running: Promise<void>;
   #failure: TransportError | null = null;
+  /** Something was settled. */
+  #room: (() => void) | null = null;
 
   constructor(reading: SqsReading, backlog: KeyedBacklog<SqsHandle>) {
     this.#reading = reading;
@@ -71,6 +73,8 @@ export class SqsSession implements Session<SqsHandle> {
       if (Failed !== undefined && Failed.length > 0) throw new Error(Failed[0]!.Message ?? Failed[0]!.Code);
       for (const { messageId } of some) this.#held.delete(messageId);
     });
+    // Its backlog forgets them once this has resolved.
+    setImmediate(() => this.#room?.());
   }
 
   async close(): Promise<void> {
@@ -87,8 +91,12 @@ export class SqsSession implements Session<SqsHandle> {
     const closed = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
     const { link, url, visibilityMs, waitMs, what } = this.#reading;
     while (!signal.aborted && this.#failure === null) {
-      if (!this.backlog.asked || this.backlog.count > MOST_WAITING) {
+      if (!this.backlog.asked) {
         await Promise.race([this.backlog.untilAsked(), closed]);
+        continue;
+      }
+      if (this.backlog.count > MOST_HELD) {
+        await Promise.race([new Promise<void>((resolve) => (this.#room = resolve)), closed]);
         continue;
       }
       try {
@@ -166,6 +174,7 @@ export class SqsSession implements Session<SqsHandle> {
     if (this.#failure !== null) return;
     this.#failure = error;
     this.backlog.fail(error);
+    this.#room?.();
   }
 }
 
