@@ -28,8 +28,8 @@ import { silent } from "../../src/telemetry/logger.ts";
 import { openTransport } from "../../src/transports/registry.ts";
 import { startAzurite } from "../support/azurite.ts";
 import { brokers } from "../support/brokers.ts";
+import { TcpProxy } from "../support/proxy.ts";
 import type { TestServer } from "../support/server.ts";
-import { TcpProxy } from "./proxy.ts";
 
 /** Of every lock store, and how long a stopped process is stopped: longer. */
 const LEASE_MS = 15_000;

@@ -9,7 +9,7 @@ import { serviceBusSettings } from "../../src/transports/servicebus/settings.ts"
 import { ServiceBusTransport } from "../../src/transports/servicebus/transport.ts";
 import { startAzurite } from "../support/azurite.ts";
 import { startServiceBus } from "../support/servicebus.ts";
-import { take } from "../transports/contract.ts";
+import { take } from "../transports/take.ts";
 import { Workplace } from "./dstream.ts";
 
 const SEED = readFileSync(new URL("../config/files/seed.hcl", import.meta.url), "utf8");

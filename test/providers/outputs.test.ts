@@ -13,7 +13,8 @@ import { fileURLToPath } from "node:url";
 import { EmbeddedTransport } from "../../src/transports/embedded/transport.ts";
 import { Workplace } from "../cli/dstream.ts";
 import { temporaryFolder } from "../support/server.ts";
-import { ids, take } from "../transports/contract.ts";
+import { ids } from "../transports/contract.ts";
+import { take } from "../transports/take.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 

@@ -3,6 +3,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { cache, INSTALL } from "../simulator-conformance/tools.ts";
+import { TcpProxy } from "./proxy.ts";
 import { freePort, isOnPath, listening, ServerProcess, type TestServer, temporaryFolder } from "./server.ts";
 
 const JARS = join(cache, "elasticmq", "lib");
@@ -17,13 +18,15 @@ export function missingElasticMq(): string | null {
 
 export async function startElasticMq(): Promise<TestServer> {
   const folder = temporaryFolder("elasticmq");
-  const port = await freePort();
+  const own = await freePort();
+  const gate = await TcpProxy.start(own);
+  const { port } = gate;
   const file = join(folder, "elasticmq.conf");
   writeFileSync(
     file,
     `include classpath("application.conf")
 node-address { protocol = http, host = "127.0.0.1", port = ${port}, context-path = "" }
-rest-sqs { enabled = true, bind-port = ${port}, bind-hostname = "127.0.0.1", sqs-limits = strict }
+rest-sqs { enabled = true, bind-port = ${own}, bind-hostname = "127.0.0.1", sqs-limits = strict }
 rest-stats { enabled = false }
 messages-storage { enabled = true, uri = "jdbc:h2:${folder}/messages;WRITE_DELAY=0" }
 `,
@@ -42,14 +45,42 @@ messages-storage { enabled = true, uri = "jdbc:h2:${folder}/messages;WRITE_DELAY
       "org.elasticmq.server.Main",
     ],
     ready: async (signal) => {
-      await listening(port, signal);
-      // It answers a moment before it has its queues back.
-      await sleep(1_500, undefined, { signal });
+      await listening(own, signal);
+      while (!restored()) await sleep(50, undefined, { signal });
     },
   });
-  await server.start();
+  let before = "";
+  const restored = () => {
+    const since = server.said.slice(before.length);
+    return [...queuesIn(before)].every((name) => since.includes(` messages in queue ${name}\n`));
+  };
+  // It listens before it has its queues back, and says till then that there are none, which SQS never does: nobody gets through to it.
+  const start = async () => {
+    before = server.said;
+    await server.start();
+    gate.open();
+  };
+  const kill = async () => {
+    gate.shut();
+    await server.kill();
+  };
+  const close = async () => {
+    await server.close();
+    await gate.close();
+  };
+  await start();
   const url = `http://key:secret@127.0.0.1:${port}?region=elasticmq`;
   // A killed router's messages come again after it.
   const block = 'visibility_timeout = "3s"';
-  return { url, block, kill: () => server.kill(), start: () => server.start(), close: () => server.close() };
+  return { url, block, kill, start, close };
+}
+
+/** Those that are there, by what ElasticMQ has written. */
+function queuesIn(log: string): Set<string> {
+  const names = new Set<string>();
+  for (const [, did, name] of log.matchAll(/ (Creating|Deleting) queue (?:CreateQueueData\()?([^,\s]+)/g)) {
+    if (did === "Creating") names.add(name!);
+    else names.delete(name!);
+  }
+  return names;
 }

@@ -79,18 +79,24 @@ const READY_WITHIN_MS = 60_000;
 /** One process of a server. Its whole process group is killed, since some are started by scripts. */
 export class ServerProcess {
   readonly #options: ServerCommand;
+  readonly #logFile: string;
   #process: ChildProcess | null = null;
 
   constructor(options: ServerCommand) {
     this.#options = options;
+    this.#logFile = join(options.folder, "server.log");
     process.once("exit", () => this.#signal("SIGKILL"));
+  }
+
+  /** What it has written since its first start. */
+  get said(): string {
+    return existsSync(this.#logFile) ? readFileSync(this.#logFile, "utf8") : "";
   }
 
   /** Resolves when it answers; rejects with the end of its log when it ends instead. */
   async start(): Promise<void> {
     const { name, folder, command, args, env, ready } = this.#options;
-    const logFile = join(folder, "server.log");
-    const log = openSync(logFile, "a");
+    const log = openSync(this.#logFile, "a");
     const child = spawn(command, args, {
       detached: true,
       cwd: folder,
@@ -105,8 +111,9 @@ export class ServerProcess {
       await ready(AbortSignal.any([gone.signal, AbortSignal.timeout(READY_WITHIN_MS)]));
     } catch (error) {
       this.#signal("SIGKILL");
-      const said = existsSync(logFile) ? readFileSync(logFile, "utf8").slice(-2_000) : "";
-      throw new Error(`${name} did not start: ${command} ${args.join(" ")}\n${said}`, { cause: error });
+      throw new Error(`${name} did not start: ${command} ${args.join(" ")}\n${this.said.slice(-2_000)}`, {
+        cause: error,
+      });
     }
   }
 

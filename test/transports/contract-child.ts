@@ -5,7 +5,8 @@
 import { appendFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Message } from "../../src/change/message.ts";
-import type { Delivery, Entity, Transport } from "../../src/transports/transport.ts";
+import type { Entity, Transport } from "../../src/transports/transport.ts";
+import { takeWhole } from "./take.ts";
 
 export interface Opener {
   /** A module that exports `open(options)`. */
@@ -15,7 +16,7 @@ export interface Opener {
 
 export type Task =
   | { do: "send"; messages: { id: string; key: string; body: string }[] }
-  | { do: "hold" }
+  | { do: "hold"; messages: number }
   | { do: "consume"; log: string }
   | { do: "ensure" };
 
@@ -38,8 +39,7 @@ switch (task.do) {
   }
   case "hold": {
     const receiver = await transport.receiver(entity);
-    const iterator = receiver.deliveries(new AbortController().signal)[Symbol.asyncIterator]();
-    const { value: delivery } = (await iterator.next()) as { value: Delivery };
+    const delivery = await takeWhole(receiver, task.messages);
     say(`holding ${delivery.messages.map(({ id }) => id).join(" ")}`);
     orders.on("line", async () => {
       const outcome = await delivery.complete().then(

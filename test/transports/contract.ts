@@ -13,6 +13,7 @@ import { silent } from "../../src/telemetry/logger.ts";
 import type { Delivery, Entity, Receiver, Sender, Transport } from "../../src/transports/transport.ts";
 import type { TestServer } from "../support/server.ts";
 import type { Opener, Task } from "./contract-child.ts";
+import { take, takeWhole } from "./take.ts";
 
 export interface TransportUnderTest {
   name: string;
@@ -111,9 +112,9 @@ export function transportContract(subject: TransportUnderTest): void {
         }),
       ];
       await sender.send(odd);
-      const [delivery] = await take(receiver, 1);
-      assert.deepEqual(delivery!.messages.map(plain), odd.map(plain));
-      assert.equal(delivery!.key, odd[0]!.key);
+      const delivery = await takeWhole(receiver, odd.length);
+      assert.deepEqual(delivery.messages.map(plain), odd.map(plain));
+      assert.equal(delivery.key, odd[0]!.key);
     });
 
     test("a key's order survives several receivers in several processes", async () => {
@@ -173,7 +174,7 @@ export function transportContract(subject: TransportUnderTest): void {
     test("a killed receiver's messages come again, in order", async () => {
       const { sender, receiver, child } = await start("short");
       await sender.send([message("m-1"), message("m-2")]);
-      const holding = child({ do: "hold" });
+      const holding = child({ do: "hold", messages: 2 });
       assert.equal(await holding.line(), "holding m-1 m-2");
       await sender.send([message("m-3")]);
       await holding.kill();
@@ -183,7 +184,7 @@ export function transportContract(subject: TransportUnderTest): void {
     test("a delivery outlives its lease many times over while its process lives", async () => {
       const { sender, receiver, child } = await start("short");
       await sender.send([message("m-1")]);
-      const holding = child({ do: "hold" });
+      const holding = child({ do: "hold", messages: 1 });
       assert.equal(await holding.line(), "holding m-1");
       const stop = new AbortController();
       setTimeout(() => stop.abort(), 3.5 * shortLeaseMs);
@@ -195,18 +196,18 @@ export function transportContract(subject: TransportUnderTest): void {
     test("a receiver that was stopped beyond its lease cannot settle what another one has taken", async () => {
       const { sender, receiver, child } = await start("short");
       await sender.send([message("m-1"), message("m-2")]);
-      const holding = child({ do: "hold" });
+      const holding = child({ do: "hold", messages: 2 });
       assert.equal(await holding.line(), "holding m-1 m-2");
       holding.signal("SIGSTOP");
-      const [again] = await take(receiver, 1);
+      const again = await takeWhole(receiver, 2);
       assert.deepEqual(
-        again!.messages.map(({ id }) => id),
+        again.messages.map(({ id }) => id),
         ["m-1", "m-2"],
       );
       holding.signal("SIGCONT");
       holding.tell("complete");
       assert.equal(await holding.line(), "refused");
-      await again!.abandon();
+      await again.abandon();
       assert.deepEqual(await ids(receiver, 2), ["m-1", "m-2"]);
     });
 
@@ -229,9 +230,9 @@ export function transportContract(subject: TransportUnderTest): void {
       const letters = transport.deadLetters?.(QUEUE);
       if (letters === undefined) return t.skip("this transport has no dead letters");
       await sender.send([message("m-1"), message("m-2", { properties: { odd: "🙂" } }), message("m-3")]);
-      const [delivery] = await take(receiver, 1);
-      await delivery!.deadLetter(delivery!.messages[1]!, "not one of ours: 🙂");
-      await delivery!.complete();
+      const delivery = await takeWhole(receiver, 3);
+      await delivery.deadLetter(delivery.messages[1]!, "not one of ours: 🙂");
+      await delivery.complete();
       const [letter] = await letters.list(10);
       assert.deepEqual(plain(letter!.message), plain(message("m-2", { properties: { odd: "🙂" } })));
       assert.equal(letter!.reason, "not one of ours: 🙂");
@@ -249,10 +250,10 @@ export function transportContract(subject: TransportUnderTest): void {
       const { transport, sender, receiver } = await start();
       if (transport.deadLetters === undefined) return t.skip("this transport has no dead letters");
       await sender.send([message("m-1"), message("m-2")]);
-      const [delivery] = await take(receiver, 1);
-      await delivery!.deadLetter(delivery!.messages[1]!, "chosen");
+      const delivery = await takeWhole(receiver, 2);
+      await delivery.deadLetter(delivery.messages[1]!, "chosen");
       await sender.send([message("m-3")]);
-      await delivery!.complete();
+      await delivery.complete();
       assert.deepEqual(await ids(receiver, 1), ["m-3"]);
     });
 
@@ -516,17 +517,6 @@ function awayWhile(transport: Transport, away: () => boolean): Transport {
       return typeof value === "function" ? value.bind(target) : value;
     },
   });
-}
-
-/** So many deliveries, held. */
-export async function take(receiver: Receiver, count: number): Promise<Delivery[]> {
-  const taken: Delivery[] = [];
-  const stop = new AbortController();
-  for await (const delivery of receiver.deliveries(stop.signal)) {
-    taken.push(delivery);
-    if (taken.length === count) stop.abort();
-  }
-  return taken;
 }
 
 /** The ids of so many messages, completed as they come. */

@@ -12,7 +12,8 @@ import { queueSchema } from "../../src/transports/embedded/schema.ts";
 import { QueueStore } from "../../src/transports/embedded/store.ts";
 import { type EmbeddedOptions, EmbeddedTransport } from "../../src/transports/embedded/transport.ts";
 import type { Delivery, Entity, Transport } from "../../src/transports/transport.ts";
-import { ids, message, take } from "./contract.ts";
+import { ids, message } from "./contract.ts";
+import { take } from "./take.ts";
 
 const root = await mkdtemp(join(tmpdir(), "dstream-embedded-"));
 after(() => rm(root, { recursive: true, force: true }));

@@ -10,7 +10,8 @@ import type { Entity, Transport } from "../../../src/transports/transport.ts";
 import { startServer, workplaceOf } from "../../cli/dstream.ts";
 import { missingEventHubs, startEventHubs } from "../../support/eventhubs.ts";
 import { missingServer } from "../../support/server.ts";
-import { ids, message, take } from "../contract.ts";
+import { ids, message } from "../contract.ts";
+import { take } from "../take.ts";
 import { open } from "./eventhubs-opener.ts";
 
 const QUEUE: Entity = { kind: "queue", name: "ingest-queue" };

@@ -1,9 +1,11 @@
-/** A TCP proxy between clients and a server, whose connections can be dropped and stalled. */
+/** A TCP proxy between clients and a server, whose connections can be dropped, stalled and, for a while, not be had. */
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { resetSocket } from "../../simulator/tds/reset-socket.ts";
 
 export class TcpProxy {
   readonly #pairs = new Set<[Socket, Socket]>();
   readonly #server: Server;
+  #shut = false;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -12,7 +14,10 @@ export class TcpProxy {
   static async start(targetPort: number): Promise<TcpProxy> {
     const server = createServer({ allowHalfOpen: false });
     const proxy = new TcpProxy(server);
-    server.on("connection", (client) => proxy.#join(client, connect(targetPort, "127.0.0.1")));
+    server.on("connection", (client) => {
+      if (proxy.#shut) resetSocket(client);
+      else proxy.#join([client, connect(targetPort, "127.0.0.1")]);
+    });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     return proxy;
   }
@@ -21,9 +26,19 @@ export class TcpProxy {
     return (this.#server.address() as { port: number }).port;
   }
 
+  /** Until it is opened again: resets every connection, and each that is made. */
+  shut(): void {
+    this.#shut = true;
+    this.drop();
+  }
+
+  open(): void {
+    this.#shut = false;
+  }
+
   /** Resets every connection. */
   drop(): void {
-    for (const pair of this.#pairs) for (const socket of pair) socket.resetAndDestroy();
+    for (const pair of this.#pairs) for (const socket of pair) resetSocket(socket);
   }
 
   /** Every connection that there is now says nothing for a while. */
@@ -40,8 +55,8 @@ export class TcpProxy {
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 
-  #join(client: Socket, server: Socket): void {
-    const pair: [Socket, Socket] = [client, server];
+  #join(pair: [Socket, Socket]): void {
+    const [client, server] = pair;
     this.#pairs.add(pair);
     client.pipe(server);
     server.pipe(client);
