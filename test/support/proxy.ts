@@ -1,11 +1,13 @@
-/** A TCP proxy between clients and a server, whose connections can be dropped, stalled and, for a while, not be had. */
+/** A TCP proxy between clients and a server, whose connections can be dropped, stalled, held back and, for a while, not be had. */
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { Transform } from "node:stream";
 import { resetSocket } from "../../simulator/tds/reset-socket.ts";
 
 export class TcpProxy {
   readonly #pairs = new Set<[Socket, Socket]>();
   readonly #server: Server;
   #shut = false;
+  #held: { what: Buffer; gates: (() => void)[] } | null = null;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -36,6 +38,23 @@ export class TcpProxy {
     this.#shut = false;
   }
 
+  /** A client that says this is not heard any further, nor with what it says behind it, until `letGo`. */
+  hold(what: Buffer): void {
+    this.#held = { what, gates: [] };
+  }
+
+  /** How many clients are held. */
+  get holding(): number {
+    return this.#held?.gates.length ?? 0;
+  }
+
+  /** What was held back arrives. */
+  letGo(): void {
+    const gates = this.#held?.gates ?? [];
+    this.#held = null;
+    for (const open of gates) open();
+  }
+
   /** Resets every connection. */
   drop(): void {
     for (const pair of this.#pairs) for (const socket of pair) resetSocket(socket);
@@ -58,7 +77,13 @@ export class TcpProxy {
   #join(pair: [Socket, Socket]): void {
     const [client, server] = pair;
     this.#pairs.add(pair);
-    client.pipe(server);
+    const gate = new Transform({
+      transform: (chunk: Buffer, _, done) => {
+        if (this.#held !== null && chunk.includes(this.#held.what)) this.#held.gates.push(() => done(null, chunk));
+        else done(null, chunk);
+      },
+    });
+    client.pipe(gate).pipe(server);
     server.pipe(client);
     for (const socket of pair) {
       socket.on("error", () => {});
