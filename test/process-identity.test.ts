@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { test } from "node:test";
-import { hasEnded, thisProcess } from "../src/process-identity.ts";
+import { hasEnded, onceEach, thisProcess } from "../src/process-identity.ts";
 
 const skip = process.platform !== "linux";
 
@@ -17,9 +17,13 @@ test("a process that lives has not ended, and one that was killed has", { skip }
     started: Number(text.slice(text.lastIndexOf(")") + 2).split(" ")[19]),
   };
   assert.equal(hasEnded(identity), false);
+  const asked = onceEach();
+  assert.equal(asked(identity), false);
   child.kill("SIGKILL");
   await once(child, "exit");
   assert.equal(hasEnded(identity), true);
+  assert.equal(asked(identity), false, "it is still the same question");
+  assert.equal(onceEach()(identity), true);
 });
 
 test("a later process with the same number is not taken for the earlier one", { skip }, () => {

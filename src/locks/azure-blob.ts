@@ -9,7 +9,7 @@
 import { randomUUID } from "node:crypto";
 import type { ContainerClient } from "@azure/storage-blob";
 import { askingBlobs as asking, openContainer, statusOf } from "../azure/blob-storage.ts";
-import { hasEnded, type ProcessIdentity, thisProcess } from "../process-identity.ts";
+import { hasEnded, onceEach, type ProcessIdentity, thisProcess } from "../process-identity.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { type LeasedLock, LeaseKeeper, type Moment, now, type Renewal } from "./leased.ts";
 import type { Lock, LockOwner, LockStore } from "./lock.ts";
@@ -88,10 +88,11 @@ export class AzureBlobLockStore implements LockStore {
   async owners(prefix: string): Promise<Map<string, LockOwner>> {
     return await asking(this.#container, `looking who has ${prefix}…`, async () => {
       const owners = new Map<string, LockOwner>();
+      const ended = onceEach();
       const found = this.#container.listBlobsFlat({ prefix: encoded(prefix), includeMetadata: true });
       for await (const { name, properties, metadata } of found) {
         if (!name.endsWith(SUFFIX)) continue;
-        const owner = this.#ownerOf(properties.leaseState, metadata);
+        const owner = this.#ownerOf(properties.leaseState, metadata, ended);
         if (owner !== null) owners.set(decoded(name.slice(0, -SUFFIX.length)), owner);
       }
       return owners;
@@ -205,10 +206,14 @@ export class AzureBlobLockStore implements LockStore {
   }
 
   /** When a lease ends is not told by the service: at most its whole length from now. */
-  #ownerOf(leaseState: string | undefined, metadata: Record<string, string> | undefined): LockOwner | null {
+  #ownerOf(
+    leaseState: string | undefined,
+    metadata: Record<string, string> | undefined,
+    ended = hasEnded,
+  ): LockOwner | null {
     if (leaseState !== "leased" || metadata?.["token"] === undefined) return null;
     const identity = identityOf(metadata);
-    if (hasEnded(identity)) return null;
+    if (ended(identity)) return null;
     const { host, pid } = identity;
     return {
       host,

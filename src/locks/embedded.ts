@@ -4,7 +4,7 @@
  */
 import { randomInt } from "node:crypto";
 import type { SQLOutputValue } from "node:sqlite";
-import { hasEnded, type ProcessIdentity, thisProcess } from "../process-identity.ts";
+import { hasEnded, onceEach, type ProcessIdentity, thisProcess } from "../process-identity.ts";
 import { type FileSchema, SqliteFile } from "../sqlite/file.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { type LeasedLock, LeaseKeeper, type Moment, now, type Renewal } from "./leased.ts";
@@ -73,8 +73,9 @@ export class EmbeddedLockStore implements LockStore {
     const beginning = "SELECT * FROM lock WHERE substr(name, 1, length(?)) = ? AND lease IS NOT NULL";
     return await this.#file.read(() => {
       const owners = new Map<string, LockOwner>();
+      const ended = onceEach();
       for (const row of this.#file.statement(beginning).all(prefix, prefix)) {
-        const owner = this.#livingOwner(row);
+        const owner = this.#livingOwner(row, ended);
         if (owner !== null) owners.set(String(row["name"]), owner);
       }
       return owners;
@@ -125,9 +126,9 @@ export class EmbeddedLockStore implements LockStore {
     return this.#file.statement("SELECT * FROM lock WHERE name = ?").get(name);
   }
 
-  #livingOwner(row: Row | undefined): LockOwner | null {
+  #livingOwner(row: Row | undefined, ended = hasEnded): LockOwner | null {
     if (row === undefined || row["lease"] === null || Number(row["until"]) <= Date.now()) return null;
-    if (hasEnded(row as unknown as ProcessIdentity)) return null;
+    if (ended(row as unknown as ProcessIdentity)) return null;
     return {
       host: String(row["host"]),
       pid: Number(row["pid"]),

@@ -8,7 +8,7 @@ import { JetStreamApiCodes, JetStreamApiError } from "@nats-io/jetstream";
 import { type KV, Kvm } from "@nats-io/kv";
 import { TransportError } from "../errors.ts";
 import { NatsLink, type NatsOptions } from "../nats/link.ts";
-import { hasEnded, type ProcessIdentity, thisProcess } from "../process-identity.ts";
+import { hasEnded, onceEach, type ProcessIdentity, thisProcess } from "../process-identity.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { type LeasedLock, LeaseKeeper, type Moment, now, type Renewal } from "./leased.ts";
 import type { Lock, LockOwner, LockStore } from "./lock.ts";
@@ -120,10 +120,11 @@ export class NatsLockStore implements LockStore {
   async owners(prefix: string): Promise<Map<string, LockOwner>> {
     return await this.#ask(`looking who has ${prefix}…`, async (kv) => {
       const owners = new Map<string, LockOwner>();
+      const ended = onceEach();
       for await (const { operation, value, revision, created } of await kv.history()) {
         if (operation !== "PUT") continue;
         const entry = parse(value);
-        if (entry.name.startsWith(prefix) && !hasEnded(entry))
+        if (entry.name.startsWith(prefix) && !ended(entry))
           owners.set(entry.name, this.#ownerOf({ entry, revision, created }));
         else owners.delete(entry.name);
       }

@@ -10,7 +10,7 @@ import { randomUUID } from "node:crypto";
 import { SourceError, TransportError } from "../../errors.ts";
 import { type LeasedLock, LeaseKeeper, type Moment, now, type Renewal } from "../../locks/leased.ts";
 import type { Lock, LockOwner, LockStore } from "../../locks/lock.ts";
-import { hasEnded, type ProcessIdentity, thisProcess } from "../../process-identity.ts";
+import { hasEnded, onceEach, type ProcessIdentity, thisProcess } from "../../process-identity.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { type Parameter, SqlConnection } from "./connection.ts";
 import type { SqlServerTarget } from "./connection-string.ts";
@@ -87,7 +87,8 @@ export class SqlServerLockStore implements LockStore {
 
   async owners(prefix: string): Promise<Map<string, LockOwner>> {
     const found = await this.#owners(`LEFT(name, ${prefix.length}) = @prefix AND ${LIVING}`, [text("prefix", prefix)]);
-    return new Map(found.filter(({ identity }) => !hasEnded(identity)).map(({ name, owner }) => [name, owner]));
+    const ended = onceEach();
+    return new Map(found.filter(({ identity }) => !ended(identity)).map(({ name, owner }) => [name, owner]));
   }
 
   async close(): Promise<void> {
