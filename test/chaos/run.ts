@@ -1,8 +1,9 @@
 /**
  * `npm run chaos -- --kills 200 [--queue kafka] [--locks azure_blob] [--instances 3] [--seed 1]`: the demo's workload and verdict over
  * several ingesters and routers, to which everything happens that happens: SIGKILL, always with a backlog while the workload runs;
- * SIGSTOP for longer than a lease, and SIGCONT; the broker and the lock store killed and started again; connections to the database
- * dropped and stalled; deadlocks and a database that is not available. The seed repeats the schedule.
+ * SIGSTOP for longer than a lease, and SIGCONT; the broker and the lock store killed and started again; connections to the database,
+ * the broker and the lock store dropped and stalled; deadlocks and a database that is not available; clocks that are hours ahead or
+ * behind for a while. The seed repeats the schedule.
  *
  * Last line: `committed=… delivered=… lost=0 duplicated=… reordered=0 kills=… seed=…`. Exit code 1 where anything is lost, reordered,
  * or duplicated under another id.
@@ -26,8 +27,9 @@ import { Workload } from "../../src/demo/workload.ts";
 import { Writer } from "../../src/demo/writer.ts";
 import { silent } from "../../src/telemetry/logger.ts";
 import { openTransport } from "../../src/transports/registry.ts";
+import type { BrokerType } from "../../src/transports/settings.ts";
 import { startAzurite } from "../support/azurite.ts";
-import { brokers } from "../support/brokers.ts";
+import { behindProxy, brokers, startBehindProxy } from "../support/brokers.ts";
 import { TcpProxy } from "../support/proxy.ts";
 import type { TestServer } from "../support/server.ts";
 
@@ -37,6 +39,7 @@ const STOPPED_MS = LEASE_MS + 3_000;
 /** How long nothing may arrive at the end before the rest counts as lost. */
 const STALL_MS = 120_000;
 const RATE = 150;
+const CLOCK = new URL("./shifted-clock.ts", import.meta.url).href;
 /** How long a process takes until it has begun to work. */
 const AT_WORK_MS = 2_500;
 
@@ -72,11 +75,19 @@ const writer = await Writer.connect(simulator.host, simulator.port, simulator.pa
 cleanup.defer(() => writer.close());
 for (const sql of SETUP) await writer.execute(sql);
 
-const server: TestServer | null = values.queue === "embedded" ? null : await startBroker(values.queue);
-if (server !== null) cleanup.defer(() => server.close());
+const behind = values.queue === "embedded" ? null : await startBroker(values.queue);
+const server: TestServer | null = behind?.server ?? null;
+if (behind !== null) {
+  cleanup.defer(() => behind.server.close());
+  cleanup.defer(() => behind.proxy.close());
+}
 const broker = server === null ? undefined : await brokerOf(values.queue, server.url, server);
-const blobs = values.locks === "azure_blob" ? await startAzurite() : null;
-if (blobs !== null) cleanup.defer(() => blobs.close());
+const storage = values.locks === "azure_blob" ? await behindProxy(await startAzurite()) : null;
+const blobs = storage?.server ?? null;
+if (storage !== null) {
+  cleanup.defer(() => storage.server.close());
+  cleanup.defer(() => storage.proxy.close());
+}
 
 const file = join(dir, "dstream.hcl");
 await writeFile(file, configuration());
@@ -88,13 +99,19 @@ const env = {
   ...broker?.env,
   ...(blobs !== null && { DSTREAM_BLOB_CONNECTION_STRING: blobs.url }),
 };
+const ways: readonly [string, TcpProxy][] = [
+  ["the database", proxy],
+  ...(behind === null ? [] : [["the broker", behind.proxy] as [string, TcpProxy]]),
+  ...(storage === null ? [] : [["the lock store", storage.proxy] as [string, TcpProxy]]),
+];
 const config = await loadConfig(file, { ...process.env, ...env });
 const children = (["ingester", "router"] as const).flatMap((name) =>
   Array.from({ length: instances }, (_, n) => {
     const label = `${name} ${n + 1}`;
     const logFile = join(dir, `${name}-${n + 1}.log`);
     const onDeath = (reason: string) => stop.abort(new Error(reason));
-    return new DemoChild(name, { label, config: file, logFile, cwd: dir, env, onDeath });
+    const own = { ...env, NODE_OPTIONS: `--import=${CLOCK}`, CHAOS_CLOCK: clockOf(label) };
+    return new DemoChild(name, { label, config: file, logFile, cwd: dir, env: own, onDeath });
   }),
 );
 cleanup.defer(async () => {
@@ -147,6 +164,7 @@ process.exit(good ? 0 : 1);
 async function misfortunes(): Promise<number> {
   let killed = 0;
   let stopped: Promise<void> | null = null;
+  let shifted: Promise<void> | null = null;
   const happen = {
     kill: async () => {
       const child = random.pick(children);
@@ -169,12 +187,28 @@ async function misfortunes(): Promise<number> {
       });
     },
     drop: async () => {
-      display.line("every connection to the database is dropped");
-      proxy.drop();
+      const [to, way] = random.pick(ways);
+      display.line(`every connection to ${to} is dropped`);
+      way.drop();
     },
     stall: async () => {
-      display.line("every connection to the database stands still for 2 s");
-      proxy.stall(2_000);
+      const [to, way] = random.pick(ways);
+      display.line(`every connection to ${to} stands still for 2 s`);
+      way.stall(2_000);
+    },
+    clock: async () => {
+      if (shifted !== null) return;
+      const hours = random.pick([-5, -1, 1, 5]);
+      // What is one machine's by its nature has one clock.
+      const one = values.queue === "embedded" ? null : random.pick(children);
+      display.line(
+        `the clock of ${one?.label ?? "all"} is ${Math.abs(hours)} h ${hours < 0 ? "behind" : "ahead"} for 8 s`,
+      );
+      await setClocks(one === null ? children : [one], hours);
+      shifted = sleep(8_000).then(async () => {
+        await setClocks(children, 0);
+        shifted = null;
+      });
     },
     deadlock: async () => {
       display.line("the next three reads of change tables and checkpoints are deadlock victims");
@@ -202,13 +236,14 @@ async function misfortunes(): Promise<number> {
   };
   const chances: [keyof typeof happen, number][] = [
     ["kill", 20],
-    ["drop", 2],
-    ["stall", 2],
+    ["drop", 3],
+    ["stall", 3],
     ["deadlock", 2],
     ["unavailable", 1],
     ["stop", 1],
     ["broker", 1],
     ["locks", 1],
+    ["clock", 1],
   ];
   const wheel = chances.flatMap(([what, weight]) => Array.from({ length: weight }, () => what));
   while (killed < kills && !stop.signal.aborted) {
@@ -216,8 +251,17 @@ async function misfortunes(): Promise<number> {
     await happen[random.pick(wheel)]();
   }
   await stopped;
+  await shifted;
   await simulator.faults.heal();
   return killed;
+}
+
+function clockOf(label: string): string {
+  return join(dir, `${label}.clock`);
+}
+
+async function setClocks(of: readonly DemoChild[], hours: number): Promise<void> {
+  await Promise.all(of.map(({ label }) => writeFile(clockOf(label), String(hours * 3_600_000))));
 }
 
 async function giveUp(reason: unknown): Promise<never> {
@@ -231,12 +275,12 @@ function start(child: DemoChild): void {
   started.set(child, performance.now());
 }
 
-async function startBroker(name: string): Promise<TestServer> {
+async function startBroker(name: string): Promise<{ server: TestServer; proxy: TcpProxy }> {
   const startable = brokers[name as keyof typeof brokers];
   if (startable === undefined) throw new Error(`--queue ${name}: one of embedded, ${Object.keys(brokers).join(", ")}`);
   const lack = startable.missing();
   if (lack !== null) throw new Error(lack);
-  return await startable.start();
+  return await startBehindProxy(name as BrokerType);
 }
 
 async function patiently<T>(open: () => Promise<T>): Promise<T> {

@@ -24,13 +24,22 @@ export interface KafkaOptions {
   tls?: { key: string; cert: string };
   /** With PLAIN: nobody but root, whose password is "root", may do what he was not allowed to. */
   permissions?: boolean;
+  /** Where it listens, and where it tells clients that it does: a proxy in front of it. */
+  port?: number;
+  advertisedPort?: number;
 }
 
 export const KAFKA_USER = { name: "ada", password: "p@ss:w/rd" };
 
-export async function startKafka({ sasl = [], tls, permissions = false }: KafkaOptions = {}): Promise<TestServer> {
+export async function startKafka({
+  sasl = [],
+  tls,
+  permissions = false,
+  port: given,
+  advertisedPort,
+}: KafkaOptions = {}): Promise<TestServer> {
   const folder = temporaryFolder("kafka");
-  const [port, controller, inner] = [await freePort(), await freePort(), await freePort()];
+  const [port, controller, inner] = [given ?? (await freePort()), await freePort(), await freePort()];
   const client = `${sasl.length > 0 ? "SASL_" : ""}${tls === undefined ? "PLAINTEXT" : "SSL"}`;
   const file = join(folder, "server.properties");
   const properties = {
@@ -38,6 +47,7 @@ export async function startKafka({ sasl = [], tls, permissions = false }: KafkaO
     "node.id": 1,
     "controller.quorum.voters": `1@127.0.0.1:${controller}`,
     listeners: `CLIENT://127.0.0.1:${port},INNER://127.0.0.1:${inner},CONTROLLER://127.0.0.1:${controller}`,
+    "advertised.listeners": `CLIENT://127.0.0.1:${advertisedPort ?? port},INNER://127.0.0.1:${inner}`,
     "listener.security.protocol.map": `CLIENT:${client},INNER:PLAINTEXT,CONTROLLER:PLAINTEXT`,
     "inter.broker.listener.name": "INNER",
     "controller.listener.names": "CONTROLLER",
