@@ -9,18 +9,18 @@
  *
  *     npm run bench -- pipeline [--changes 100000] [--seconds 5]
  */
-import { type ChildProcess, fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { Connection, Request } from "tedious";
 import { destinationName } from "../src/change/formats/destination.ts";
 import { silent } from "../src/telemetry/logger.ts";
 import { openTransport } from "../src/transports/registry.ts";
 import type { Transport } from "../src/transports/transport.ts";
+import { dstream, endOf, usageOf } from "./dstream-child.ts";
 import { numbersOf, whole } from "./measure.ts";
 import { type BenchServer, DATABASE, startServer, type Usage } from "./server.ts";
 import { insertRows, shapeOf } from "./shapes.ts";
@@ -191,7 +191,10 @@ class Pipeline implements AsyncDisposable {
     const transport = await openTransport({ type: "embedded", path: join(dir, ".dstream", "queue.db") }, silent);
     const topic = destinationName({ host: "127.0.0.1", database: DATABASE, schema: "dbo", table });
     const destination = new Destination(transport, topic);
-    const children = [dstream("ingester", config, server), dstream("router", config, server)] as const;
+    const env = {
+      DSTREAM_DB_CONNECTION_STRING: server.connectionString.replace(/database=[^&]*/, `database=${DATABASE}`),
+    };
+    const children = [dstream("ingester", config, env), dstream("router", config, env)] as const;
     return new Pipeline(destination, children, transport, dir);
   }
 
@@ -201,38 +204,11 @@ class Pipeline implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(
-      this.#children.map(async (child) => {
-        if (child.exitCode !== null) throw new Error("a dstream process ended before it was told to");
-        const ended = once(child, "exit");
-        child.kill("SIGTERM");
-        await ended;
-      }),
-    );
+    await Promise.all(this.#children.map(endOf));
     await this.destination.close();
     await this.#transport.close();
     await rm(this.#dir, { recursive: true, force: true });
   }
-}
-
-function dstream(command: string, config: string, server: BenchServer): ChildProcess {
-  const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
-  return fork(file("../src/cli/main.ts"), [command, "--config", config], {
-    execArgv: ["--disable-warning=ExperimentalWarning", "--import", file("usage-preload.ts")],
-    env: {
-      ...process.env,
-      DSTREAM_DB_CONNECTION_STRING: server.connectionString.replace(/database=[^&]*/, `database=${DATABASE}`),
-      DSTREAM_LOG_LEVEL: "error",
-    },
-    stdio: ["ignore", "inherit", "inherit", "ipc"],
-  });
-}
-
-async function usageOf(child: ChildProcess): Promise<Usage> {
-  const answer = once(child, "message");
-  child.send("usage");
-  const [{ usage }] = (await answer) as [{ usage: Usage }];
-  return usage;
 }
 
 /** Reads a destination as an application does, and counts. */

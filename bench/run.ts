@@ -5,6 +5,8 @@ const BENCHMARKS: Record<string, () => Promise<{ run(args: string[]): Promise<vo
   pipeline: () => import("./pipeline.ts"),
   transports: () => import("./transports.ts"),
   relay: () => import("./relay.ts"),
+  idle: () => import("./idle.ts"),
+  failover: () => import("./failover.ts"),
 };
 
 const [name, ...args] = process.argv.slice(2);

@@ -43,9 +43,19 @@ test("bench pipeline measures a backlog and live loads, with row and batch messa
   assert.match(lines.at(-1)!, /^pipeline: [\d,]+ changes\/s, p99 \d+ ms at 1000\/s, [\d.]+ us CPU\/change$/);
 });
 
+test("bench idle counts requests and reads under two lock stores, and ends with its summary", async () => {
+  const lines = await bench("idle", "--tables", "5", "--seconds", "2");
+  assert.equal(lines.filter((line) => line.endsWith("no change table was read")).length, 2);
+  assert.equal(lines.filter((line) => line.endsWith("change tables read: T1")).length, 2);
+  assert.match(
+    lines.at(-1)!,
+    /^idle: 5 tables, embedded [\d.]+\/s and [\d.]+% of a core, with one busy .*; sqlserver .*$/,
+  );
+});
+
 test("an unknown benchmark is told which there are", async () => {
   await assert.rejects(
     promisify(execFile)(process.execPath, [runner, "nothing"]),
-    /Name one of the benchmarks: simulator, reader, pipeline, transports, relay\./,
+    /Name one of the benchmarks: simulator, reader, pipeline, transports, relay, idle, failover\./,
   );
 });

@@ -2,6 +2,7 @@
  * One table, and ingesters over it as processes of their own, that share it through a lock store: what the tests of zombies and the
  * benchmark of failover begin with. The ingest queue is the embedded one, and is read here as it fills.
  */
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -223,6 +224,11 @@ export class SharingIngester {
       env,
       onDeath: (reason) => (this.died = reason),
     });
+  }
+
+  /** Whether it has, in its log. */
+  said(what: RegExp): boolean {
+    return what.test(readFileSync(this.process.logFile, "utf8"));
   }
 
   async kill(): Promise<void> {

@@ -9,13 +9,17 @@ export class TcpProxy {
   #shut = false;
   #held: { what: Buffer; gates: (() => void)[] } | null = null;
 
-  private constructor(server: Server) {
+  readonly #listen: (() => (chunk: Buffer) => void) | undefined;
+
+  private constructor(server: Server, listen: (() => (chunk: Buffer) => void) | undefined) {
     this.#server = server;
+    this.#listen = listen;
   }
 
-  static async start(targetPort: number): Promise<TcpProxy> {
+  /** `listen`: called for each client; what it answers hears what that client says. */
+  static async start(targetPort: number, listen?: () => (chunk: Buffer) => void): Promise<TcpProxy> {
     const server = createServer({ allowHalfOpen: false });
-    const proxy = new TcpProxy(server);
+    const proxy = new TcpProxy(server, listen);
     server.on("connection", (client) => {
       if (proxy.#shut) resetSocket(client);
       else proxy.#join([client, connect(targetPort, "127.0.0.1")]);
@@ -77,8 +81,10 @@ export class TcpProxy {
   #join(pair: [Socket, Socket]): void {
     const [client, server] = pair;
     this.#pairs.add(pair);
+    const hear = this.#listen?.();
     const gate = new Transform({
       transform: (chunk: Buffer, _, done) => {
+        hear?.(chunk);
         if (this.#held !== null && chunk.includes(this.#held.what)) this.#held.gates.push(() => done(null, chunk));
         else done(null, chunk);
       },

@@ -89,7 +89,7 @@ async function takenOver(table: SharedTable): Promise<void> {
 async function goesOn(table: SharedTable, zombie: SharingIngester): Promise<void> {
   const saved = (await table.checkpoint())!;
   await until(
-    () => /has another owner, or may have: this one has stopped working on it/.test(zombie.process.lastLines()),
+    () => zombie.said(/has another owner, or may have: this one has stopped working on it/),
     "the zombie finds itself succeeded",
   );
   await table.insert(10);
