@@ -21,7 +21,7 @@ const DATABASE = "Bench";
 /** The pace of the busy table. */
 const EVERY_MS = 100;
 /** It has started once so many seconds one after the other were as quiet as this. */
-const QUIET_SECONDS = 5;
+const QUIET_SECONDS = 3;
 const QUIET_REQUESTS = 10;
 
 interface Cost {
