@@ -19,7 +19,9 @@ export function missingKafka(): string | null {
 
 export interface KafkaOptions {
   /** Lets clients in with these mechanisms only, as ada with the password "p@ss:w/rd". */
-  sasl?: readonly ("PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512")[];
+  sasl?: readonly ("PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512" | "OAUTHBEARER")[];
+  /** With OAUTHBEARER: who signs the tokens. */
+  tokens?: { keysUrl: string; issuer: string; audience: string };
   /** Key and certificate, PEM: clients come over TLS. */
   tls?: { key: string; cert: string };
   /** With PLAIN: nobody but root, whose password is "root", may do what he was not allowed to. */
@@ -34,6 +36,7 @@ export const KAFKA_USER = { name: "ada", password: "p@ss:w/rd" };
 export async function startKafka({
   sasl = [],
   tls,
+  tokens,
   permissions = false,
   port: given,
   advertisedPort,
@@ -78,9 +81,20 @@ export async function startKafka({
     ...(sasl.includes("PLAIN") && {
       "listener.name.client.plain.sasl.jaas.config": `org.apache.kafka.common.security.plain.PlainLoginModule required user_${KAFKA_USER.name}="${KAFKA_USER.password}" user_root="root";`,
     }),
+    ...(tokens !== undefined && {
+      "listener.name.client.oauthbearer.sasl.jaas.config":
+        "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;",
+      "listener.name.client.oauthbearer.sasl.server.callback.handler.class":
+        "org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler",
+      "listener.name.client.oauthbearer.sasl.oauthbearer.jwks.endpoint.url": tokens.keysUrl,
+      "listener.name.client.oauthbearer.sasl.oauthbearer.expected.issuer": tokens.issuer,
+      "listener.name.client.oauthbearer.sasl.oauthbearer.expected.audience": tokens.audience,
+      // A client has to sign in anew by then, with a token that is good.
+      "listener.name.client.oauthbearer.connections.max.reauth.ms": 2_000,
+    }),
     ...Object.fromEntries(
       sasl
-        .filter((mechanism) => mechanism !== "PLAIN")
+        .filter((mechanism) => mechanism.startsWith("SCRAM"))
         .map((mechanism) => [
           `listener.name.client.${mechanism.toLowerCase()}.sasl.jaas.config`,
           "org.apache.kafka.common.security.scram.ScramLoginModule required;",
@@ -101,11 +115,12 @@ export async function startKafka({
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     `-Dlog4j2.configurationFile=${join(folder, "log4j2.yaml")}`,
+    ...(tokens === undefined ? [] : [`-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=${tokens.keysUrl}`]),
     "-cp",
     `${KAFKA_JARS}/*`,
   ];
   const scram = sasl
-    .filter((mechanism) => mechanism !== "PLAIN")
+    .filter((mechanism) => mechanism.startsWith("SCRAM"))
     .flatMap((mechanism) => ["--add-scram", `${mechanism}=[name=${KAFKA_USER.name},password=${KAFKA_USER.password}]`]);
   await promisify(execFile)("java", [
     ...java,

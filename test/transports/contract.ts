@@ -486,7 +486,7 @@ export function message(id: string, rest: Partial<Message> = {}): Message {
 }
 
 /** Again and again while the system is unavailable, as every caller of a transport does. */
-async function patiently<T>(call: () => Promise<T>): Promise<T> {
+export async function patiently<T>(call: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
       return await call();

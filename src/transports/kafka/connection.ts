@@ -52,6 +52,8 @@ export function kafkaConnection(connectionString: string, settings: KafkaSetting
 export function kafkaError(doing: string, where: string, error: unknown): TransportError {
   if (error instanceof TransportError) return error;
   const said = `While ${doing} at Kafka ${where}: ${deepest(error)}`;
+  const noToken = tokenErrorIn(error);
+  if (noToken !== null) return new TransportError(noToken.reason, said, { cause: error, advice: noToken.advice });
   const advice = isMissingTopic(error) ? ADVICE["UNKNOWN_TOPIC_OR_PARTITION"] : adviceOf(error);
   if (advice !== undefined) return new TransportError("rejected", said, { cause: error, advice });
   return new TransportError("unavailable", said, { cause: error, advice: "It is waited for." });
@@ -107,6 +109,14 @@ function adviceOf(error: unknown): string | undefined {
   return ADVICE[apiId] ?? ADVICE[code] ?? [...errors, cause].map(adviceOf).find((advice) => advice !== undefined);
 }
 
+/** What `token` said; the client takes it for a refusal by the broker. */
+function tokenErrorIn(error: unknown): TransportError | null {
+  if (error instanceof TransportError) return error;
+  if (typeof error !== "object" || error === null) return null;
+  const { errors = [], cause } = error as { errors?: unknown[]; cause?: unknown };
+  return [...errors, cause].map(tokenErrorIn).find((found) => found !== null) ?? null;
+}
+
 function deepest(error: unknown): string {
   const { message, errors, cause } = error as { message?: string; errors?: unknown[]; cause?: unknown };
   const within = errors?.at(-1) ?? cause;
@@ -153,20 +163,43 @@ function signIn(user: string, password: string, settings: KafkaSettings): SASLOp
       advice: "Set it to where tokens are had for client id and secret (the OAuth 2.0 token endpoint).",
     });
   }
+  const { protocol, hostname } = URL.parse(url) ?? {};
+  if (protocol !== "https:" && !(protocol === "http:" && /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname!))) {
+    throw new TransportError(
+      "rejected",
+      `oauth_token_url ${url} is no https address: the secret would be read by others.`,
+      {
+        advice: "Name the https address of the token endpoint.",
+      },
+    );
+  }
   return { mechanism, token: () => token(url, user, password, settings.oauth_scope) };
 }
 
-/** The client credentials grant (RFC 6749, section 4.4). Asked for with each connection. */
+/** The client credentials grant (RFC 6749, section 4.4). Asked for with each connection, and as the broker wants it anew. */
 async function token(url: string, id: string, secret: string, scope: string | undefined): Promise<string> {
   const body = new URLSearchParams({ grant_type: "client_credentials", ...(scope && { scope }) });
   const authorization = `Basic ${Buffer.from(`${encodeURIComponent(id)}:${encodeURIComponent(secret)}`).toString("base64")}`;
-  const answer = await fetch(url, {
+  const failed = (reason: "rejected" | "unavailable", why: string, advice: string) =>
+    new TransportError(reason, `${url} gave no token: ${why}`, { advice });
+  const asking = fetch(url, {
     method: "POST",
     body,
     headers: { authorization },
     signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
   });
+  const answer = await asking.catch((error: Error) => {
+    throw failed("unavailable", deepest(error), "It is waited for.");
+  });
   const said = (await answer.json().catch(() => ({}))) as { access_token?: string; error?: string };
   if (said.access_token !== undefined) return said.access_token;
-  throw new Error(`${url} gave no token: ${answer.status} ${said.error ?? ""}`);
+  const why = `${answer.status} ${said.error ?? answer.statusText}`;
+  // 408 and 429: not now.
+  if (answer.status >= 500 || answer.status === 408 || answer.status === 429)
+    throw failed("unavailable", why, "It is waited for.");
+  throw failed(
+    "rejected",
+    why,
+    "Look at oauth_token_url and oauth_scope, and at client id and secret in the connection string.",
+  );
 }

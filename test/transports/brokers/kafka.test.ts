@@ -8,7 +8,8 @@ import { Admin, Producer } from "@platformatic/kafka";
 import { selfSignedCertificate } from "../../../simulator/tds/certificate.ts";
 import { KAFKA_USER, missingKafka, startKafka } from "../../support/kafka.ts";
 import { missingServer, type TestServer, temporaryFolder } from "../../support/server.ts";
-import { message, transportContract } from "../contract.ts";
+import { AUDIENCE, CLIENT, ISSUER, startTokenEndpoint } from "../../support/token-endpoint.ts";
+import { ids, message, patiently, transportContract } from "../contract.ts";
 import { type KafkaPlace, open } from "./kafka-opener.ts";
 
 const lack = missingKafka();
@@ -60,6 +61,51 @@ else {
       reason: "rejected",
       message: /oauth_token_url/,
     });
+  });
+
+  test("OAUTHBEARER: a token of the endpoint lets in, for as long as the endpoint gives new ones; what it refuses is told", async () => {
+    const endpoint = await startTokenEndpoint(5);
+    const { keysUrl, tokenUrl, asked } = endpoint;
+    const own = await startKafka({ sasl: ["OAUTHBEARER"], tokens: { keysUrl, issuer: ISSUER, audience: AUDIENCE } });
+    const queue = { kind: "queue", name: "ingest-queue" } as const;
+    const at = (secret: string) =>
+      open({
+        ...placeAt(own.url.replace("//", `//${encodeURIComponent(CLIENT.id)}:${encodeURIComponent(secret)}@`), SHORT),
+        settings: { sasl: "OAUTHBEARER", oauth_token_url: tokenUrl, oauth_scope: "changes" },
+      });
+    try {
+      const transport = await at(CLIENT.secret);
+      await transport.ensure(queue);
+      const sender = await transport.sender(queue);
+      const receiver = await transport.receiver(queue);
+      // Far beyond what one token lives.
+      for (let n = 1; n <= 9; n++) {
+        await patiently(() => sender.send([message(`m-${n}`)]));
+        await new Promise((resolve) => setTimeout(resolve, 1_000));
+      }
+      assert.deepEqual(
+        await ids(receiver, 9),
+        [1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `m-${n}`),
+      );
+      assert.ok(asked.length > 1 && asked.every((scope) => scope === "changes"), JSON.stringify(asked));
+      await transport.close();
+      const wrong = await at("wrong");
+      await assert.rejects(wrong.ensure(queue), { reason: "rejected", message: /invalid_client/, advice: /secret/ });
+      await wrong.close();
+      // An endpoint that is away is waited for, as a broker that is away is.
+      await endpoint.close();
+      const alone = await at(CLIENT.secret);
+      await assert.rejects(alone.ensure(queue), { reason: "unavailable", message: /gave no token: .*ECONNREFUSED/ });
+      await alone.close();
+    } finally {
+      await own.close();
+      await endpoint.close();
+    }
+    const clear = placeAt("kafka://a:b@127.0.0.1:1", SHORT);
+    await assert.rejects(
+      open({ ...clear, settings: { sasl: "OAUTHBEARER", oauth_token_url: "http://tokens.example.com/token" } }),
+      { reason: "rejected", message: /no https address/ },
+    );
   });
 
   test("messages that Kafka has deleted before they were settled stop the receiver, which says so", async () => {
