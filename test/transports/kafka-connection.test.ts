@@ -33,3 +33,15 @@ test("an Event Hubs namespace is reached at its Kafka endpoint, and sent nothing
   const user = `%24ConnectionString:${encodeURIComponent(text)}`;
   assert.deepEqual(connection(`kafkas://${user}@space.servicebus.windows.net:9093`), connection(text));
 });
+
+test("OAUTHBEARER's extensions are read as names and values, and refused where they are none", () => {
+  const settings = { sasl: "OAUTHBEARER", oauth_token_url: "https://tokens.example.com/token" };
+  const at = (oauth_extensions: string) => connection("kafkas://id:secret@one", { ...settings, oauth_extensions });
+  const { sasl } = at("logicalCluster=lkc-1, identityPoolId=pool-2");
+  assert.deepEqual((sasl as { oauthBearerExtensions: object }).oauthBearerExtensions, {
+    logicalCluster: "lkc-1",
+    identityPoolId: "pool-2",
+  });
+  for (const bad of ["logicalCluster", "auth=me", "a b=c"])
+    assert.throws(() => at(bad), { reason: "rejected", message: /is no name=value/ });
+});

@@ -173,7 +173,26 @@ function signIn(user: string, password: string, settings: KafkaSettings): SASLOp
       },
     );
   }
-  return { mechanism, token: () => token(url, user, password, settings.oauth_scope) };
+  return {
+    mechanism,
+    token: () => token(url, user, password, settings.oauth_scope),
+    oauthBearerExtensions: extensions(settings.oauth_extensions ?? ""),
+  };
+}
+
+/** `name=value,…`; a name is letters, a value ends at a comma (RFC 7628, section 3.1). */
+function extensions(text: string): Record<string, string> {
+  const pairs = text.split(",").filter((pair) => pair.trim() !== "");
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const [, name, value] = /^\s*([A-Za-z]+)=([\x21-\x7e]+)\s*$/.exec(pair) ?? [];
+      if (name === undefined || name.toLowerCase() === "auth")
+        throw new TransportError("rejected", `oauth_extensions holds "${pair.trim()}", which is no name=value.`, {
+          advice: "Write it as logicalCluster=lkc-abc123,identityPoolId=pool-xyz.",
+        });
+      return [name, value!];
+    }),
+  );
 }
 
 /** The client credentials grant (RFC 6749, section 4.4). Asked for with each connection, and as the broker wants it anew. */

@@ -36,6 +36,11 @@ export const kafkaSettings = z
       .optional()
       .describe('`sasl = "OAUTHBEARER"`: where tokens are had for client id and secret.'),
     oauth_scope: text().optional().describe('`sasl = "OAUTHBEARER"`: the scope that is asked for.'),
+    oauth_extensions: text("names and values")
+      .optional()
+      .describe(
+        '`sasl = "OAUTHBEARER"`: what the brokers are told besides; Confluent Cloud wants `"logicalCluster=lkc-…,identityPoolId=pool-…"`.',
+      ),
     ca_file: text("a path")
       .optional()
       .describe("Certificates that the brokers' are checked against, in PEM. Turns TLS on."),

@@ -71,7 +71,12 @@ else {
     const at = (secret: string) =>
       open({
         ...placeAt(own.url.replace("//", `//${encodeURIComponent(CLIENT.id)}:${encodeURIComponent(secret)}@`), SHORT),
-        settings: { sasl: "OAUTHBEARER", oauth_token_url: tokenUrl, oauth_scope: "changes" },
+        settings: {
+          sasl: "OAUTHBEARER",
+          oauth_token_url: tokenUrl,
+          oauth_scope: "changes",
+          oauth_extensions: "logicalCluster=lkc-1,identityPoolId=pool-2",
+        },
       });
     try {
       const transport = await at(CLIENT.secret);
