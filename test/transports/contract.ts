@@ -26,6 +26,8 @@ export interface TransportUnderTest {
   server?(): Promise<{ server: TestServer; opener: Opener }>;
   /** Where a stand-in for the system puts what it had in another order after its SIGKILL: then nothing is said of order here. */
   forgetsOrder?: string;
+  /** The suite's own limit is below the system's usual one, so that it has less to send. */
+  smallMessages?: true;
   /** How long the system takes until an entity that it has made outlives its SIGKILL. */
   entityDurableMs?: number;
 }
@@ -64,6 +66,26 @@ export function transportContract(subject: TransportUnderTest): void {
   }
 
   describe(`${subject.name} keeps the transport contract`, { concurrency: 3 }, () => {
+    test("docs/transports.md says of it what it is: repeats, order, the largest message, dead letters", async () => {
+      const { transport } = await start();
+      const page = await readFile(new URL("../../docs/transports.md", import.meta.url), "utf8");
+      const row = page.split("\n").find((line) => line.startsWith(`| \`${subject.name}\` |`));
+      assert.ok(row, "it has a line in the table");
+      const [repeats, order, largest, letters] = row
+        .split("|")
+        .slice(2)
+        .map((cell) => cell.trim());
+      assert.equal(repeats!.startsWith("dropped"), transport.traits.deduplicates, repeats);
+      assert.equal(order === "kept", transport.traits.keepsOrder, order);
+      const [, number, unit] = /^(\d+) (KB|MB)/.exec(largest!)!;
+      const most = Number(number) * (unit === "KB" ? 1024 : 1024 * 1024);
+      const { maxMessageBytes } = transport.limits;
+      // Less where the system counts what we do not, and where the suite has set less.
+      assert.ok(maxMessageBytes <= most, largest);
+      if (subject.smallMessages !== true) assert.ok(maxMessageBytes > most * 0.9, largest);
+      assert.equal(letters === "none", transport.deadLetters === undefined, letters);
+    });
+
     test("what was acknowledged is there although the sender was killed right after", async () => {
       const { receiver, child } = await start();
       const messages = [1, 2, 3].map((n) => ({ id: `m-${n}`, key: "Persons", body: `{"n":${n}}` }));

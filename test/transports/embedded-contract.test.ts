@@ -12,6 +12,7 @@ let places = 0;
 
 transportContract({
   name: "embedded",
+  smallMessages: true,
   place: async (lease) => {
     const path = join(root, `${++places}`, "queue.db");
     const options: EmbeddedOptions = {

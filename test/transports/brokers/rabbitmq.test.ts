@@ -21,6 +21,7 @@ else {
   });
   transportContract({
     name: "rabbitmq",
+    smallMessages: true,
     // Two heartbeats and what the broker takes to notice.
     shortLeaseMs: 3_000,
     place: async (lease) => ({ module, options: optionsAt(given ?? server!.url, lease === "short" ? 1 : 10) }),
