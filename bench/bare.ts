@@ -3,6 +3,7 @@
  * in order within a key. What `npm run bench -- transports` holds ours against. `describe` says how.
  */
 import { SendMessageBatchCommand, SQSClient } from "@aws-sdk/client-sqs";
+import { EventHubProducerClient } from "@azure/event-hubs";
 import { ServiceBusClient } from "@azure/service-bus";
 import { jetstream } from "@nats-io/jetstream";
 import { connect as connectNats, headers } from "@nats-io/transport-node";
@@ -19,7 +20,27 @@ export interface BareSender {
 }
 
 /** `name`: the entity's name, as the system has it. */
-export const bareSenders: Partial<Record<BrokerType, (url: string, name: string) => Promise<BareSender>>> = {
+export const bareSenders: Readonly<Record<BrokerType, (url: string, name: string) => Promise<BareSender>>> = {
+  eventhubs: async (url, name) => {
+    const producer = new EventHubProducerClient(url, name);
+    return {
+      describe: "full batches of one partition key, one after the other",
+      send: async (messages) => {
+        for (const [partitionKey, ofKey] of Map.groupBy(messages, ({ key }) => key)) {
+          let batch = await producer.createBatch({ partitionKey });
+          for (const { id, body, properties } of ofKey) {
+            const event = { body, messageId: id, properties };
+            if (batch.tryAdd(event)) continue;
+            await producer.sendBatch(batch);
+            batch = await producer.createBatch({ partitionKey });
+            batch.tryAdd(event);
+          }
+          await producer.sendBatch(batch);
+        }
+      },
+      close: () => producer.close(),
+    };
+  },
   kafka: async (url, name) => {
     const producer = new Producer<Buffer, Buffer, Buffer, Buffer>({
       clientId: "bare",

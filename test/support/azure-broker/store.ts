@@ -37,7 +37,8 @@ export class Store {
       CREATE TABLE IF NOT EXISTS entity (path TEXT PRIMARY KEY COLLATE NOCASE, kind TEXT, properties TEXT) STRICT;
       CREATE TABLE IF NOT EXISTS message (seq INTEGER PRIMARY KEY AUTOINCREMENT, entity TEXT, session TEXT, message_id TEXT, raw BLOB,
         deliveries INTEGER, enqueued INTEGER, reason TEXT, description TEXT) STRICT;
-      CREATE TABLE IF NOT EXISTS seen (entity TEXT, message_id TEXT, at INTEGER, PRIMARY KEY (entity, message_id)) STRICT, WITHOUT ROWID;`);
+      CREATE TABLE IF NOT EXISTS seen (entity TEXT, message_id TEXT, at INTEGER, PRIMARY KEY (entity, message_id)) STRICT, WITHOUT ROWID;
+      CREATE INDEX IF NOT EXISTS seen_at ON seen (entity, at);`);
   }
 
   transaction<T>(work: () => T): T {
