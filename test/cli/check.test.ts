@@ -208,3 +208,26 @@ test("a login without permissions is led, grant by grant, to one that can run th
   assert.equal(change!.data["LastName"], "Williams");
   assert.equal(await running.end(), 0, running.stderr);
 });
+
+test("a table that the capture job has not come to yet is a warning, and no matter of permissions", async (t) => {
+  const server = await startServer(t);
+  await server.query("INSERT INTO Cars VALUES (1, N'Volvo')");
+  const high = "SELECT sys.fn_cdc_get_max_lsn()";
+  while ((await server.query(high)).rows[0]![0] === null) await new Promise((resolve) => setTimeout(resolve, 10));
+  server.cdc("TestDB").stop();
+  await server.query("INSERT INTO Cars VALUES (2, N'Saab')");
+  await server.query("CREATE TABLE dbo.Houses (ID int NOT NULL PRIMARY KEY)");
+  await server.query(capture("Houses"));
+  const place = workplaceOf(t, server, { tables: ["Cars", "Houses"] });
+  const outcome = await place.run("check");
+  assert.equal(outcome.code, 0, outcome.stdout);
+  const found = findingsOf(outcome).filter(({ text }) => text.startsWith("table dbo.Houses"));
+  assert.deepEqual(found, [
+    {
+      label: "WARN",
+      text: "table dbo.Houses The capture job has not processed dbo_Houses yet.",
+      fix: "EXEC sys.sp_cdc_start_job @job_type = N'capture';",
+    },
+  ]);
+  server.cdc("TestDB").start();
+});

@@ -152,8 +152,11 @@ async function checkPermission(context: CheckContext, table: CapturedTable): Pro
       `SELECT sys.fn_cdc_get_min_lsn(${quoteText(name)}), IS_ROLEMEMBER(${role}), IS_ROLEMEMBER(N'db_owner')`,
     );
     const [low, member, owner] = row!;
-    if ((lsnOrNull(low) ?? ZERO_LSN) !== ZERO_LSN) continue;
-    if (startLsn === null) {
+    const watermark = lsnOrNull(low);
+    if (watermark !== null && watermark !== ZERO_LSN) continue;
+    // Zero is who may not, or what is not; NULL comes before the job has got as far as where the instance begins.
+    // https://learn.microsoft.com/sql/relational-databases/system-functions/sys-fn-cdc-get-min-lsn-transact-sql
+    if (startLsn === null || watermark === null) {
       const message = `The capture job has not processed ${name} yet.`;
       findings.push({
         severity: "warning",
