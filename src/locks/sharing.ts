@@ -4,8 +4,9 @@
  * `<server>/<database>/.ingesters/<group>/<number>`. Nobody decides for others, and nothing hangs on everybody seeing the same: a
  * table's lock alone says who works on it.
  *
- * In every round one question to the store tells who is there. Of T tables and M members each is to have T / M; the first T mod M,
- * by their numbers, have one more. So all shares together are T, and what one gives up another is short of.
+ * In every round one question to the store tells who is there. Of T tables and M members each is to have T / M; the T mod M who are
+ * there the longest have one more: so somebody who comes takes no more from others than he must. All shares together are T, and what
+ * one gives up another is short of.
  *
  *     short   fewer than its share: as many tables as are missing and have no owner are asked for, each member beginning at another
  *             place among them; rounds come four times as often
@@ -52,7 +53,7 @@ interface Holding {
 
 interface Members {
   count: number;
-  /** This one's place among them, from 0. */
+  /** How many of them were there before this one. */
   rank: number;
 }
 
@@ -140,13 +141,16 @@ export class Sharing {
       const lock = await this.#acquire(name, stopping);
       if (lock !== null) this.#self = { lock, number };
     }
-    const own = this.#self.number;
+    const own = this.#memberName(this.#self.number);
     const beginning = this.#memberName("");
-    const others = [...owners.keys()]
-      .filter((name) => name.startsWith(beginning))
-      .map((name) => Number(name.slice(beginning.length)))
-      .filter((number) => number !== own);
-    return { count: others.length + 1, rank: others.filter((number) => number < own).length };
+    // Not in the answer yet: it came just now.
+    const since = owners.get(own)?.since.getTime() ?? Number.POSITIVE_INFINITY;
+    const others = [...owners].filter(([name]) => name.startsWith(beginning) && name !== own);
+    const older = others.filter(([name, owner]) => {
+      const difference = owner.since.getTime() - since;
+      return difference < 0 || (difference === 0 && name < own);
+    });
+    return { count: others.length + 1, rank: older.length };
   }
 
   #memberName(number: number | ""): string {
@@ -214,7 +218,8 @@ export class Sharing {
   #say({ count }: Members, share: number): void {
     const all = this.#tables.size;
     const { members, things } = this.#parts.words;
-    const text = `${count} ${members} share ${all} ${things}: ${share === 0 ? "this one stands by" : `${share} are this one's`}`;
+    const part = share === 0 ? "this one stands by" : share === 1 ? "1 is this one's" : `${share} are this one's`;
+    const text = `${count} ${members} share ${all} ${things}: ${part}`;
     if (text === this.#said || (count === 1 && this.#said === "")) return;
     this.#said = text;
     this.#parts.logger.info(

@@ -258,7 +258,7 @@ test("a lock lost while a save waits for a quiet write: the save is not made", a
   await world.clock.until(() => world.complete);
   const saves = host.count("checkpoints.save dbo.Persons");
   host.loseLock("Persons");
-  world.owners.set("server/db/dbo.Persons", { host: new Host(world), token: 99 });
+  world.owners.set("server/db/dbo.Persons", { host: new Host(world), token: 99, since: new Date(0) });
   freeze.letGo();
   await world.clock.advance(60_000);
   assert.equal(host.count("checkpoints.save dbo.Persons"), saves);

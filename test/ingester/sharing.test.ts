@@ -74,6 +74,24 @@ test("one is killed: the others have its tables within two poll intervals after 
   await endAll(world, running);
 });
 
+test("a newcomer takes no table that it need not have, whichever place among them has become free", async () => {
+  const world = new World(tables(1));
+  const running = [begin(world)];
+  await world.clock.advance(2 * ROUND);
+  running.push(begin(world));
+  await world.clock.advance(2 * ROUND);
+  // The second now has the table, and the first one's number is to be had.
+  running[0]!.host.stop.abort();
+  await world.clock.advance(2 * ROUND);
+  const owner = () => [...world.owners].find(([name]) => !name.includes(".ingesters/"))![1];
+  const before = owner();
+  assert.equal(before.host, running[1]!.host);
+  running.push(begin(world));
+  await world.clock.advance(10 * ROUND);
+  assert.equal(owner(), before, "it was never handed over");
+  await endAll(world, running);
+});
+
 test("a table that is handed over is read on by its new owner from where the former has saved it", async () => {
   const world = new World(tables(4));
   const running = [begin(world)];

@@ -48,7 +48,7 @@ export class World {
   readonly stored = new Map<string, { checkpoint: Checkpoint | null; token: number }>();
   /** What stops tables, by their names. */
   readonly failures = new Map<string, string>();
-  readonly owners = new Map<string, { host: Host; token: number }>();
+  readonly owners = new Map<string, { host: Host; token: number; since: Date }>();
   /** All that the queue has accepted, in order. */
   readonly queue: Message[] = [];
   readonly entities: string[] = [];
@@ -438,7 +438,7 @@ export class Host {
     return {
       type: "fake",
       acquire: async (name) => {
-        const owner = { host: this, token: clock.now() + 1 };
+        const owner = { host: this, token: clock.now() + 1, since: new Date(clock.now()) };
         const free = () => void (owners.get(name) === owner && owners.delete(name));
         const expire = (error: unknown) => {
           clock.at(clock.now() + LEASE, free);
@@ -459,7 +459,7 @@ export class Host {
       owners: (prefix) =>
         this.#call("locks.owners", () => {
           const mine = [...owners].filter(([name]) => name.startsWith(prefix));
-          return new Map(mine.map(([name, { token }]) => [name, { ...NOBODY, token }]));
+          return new Map(mine.map(([name, { token, since }]) => [name, { ...NOBODY, token, since }]));
         }),
       close: async () => {},
     };
