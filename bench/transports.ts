@@ -89,13 +89,20 @@ async function compared(
       );
     line("dstream", a);
     line("bare client", b);
-    if (form === "row") console.log(`${" ".repeat(17)}dstream: ${JSON.stringify(settings)}; bare: ${bare.describe}`);
+    if (form === "row") console.log(`${" ".repeat(17)}dstream: ${shown(settings)}; bare: ${bare.describe}`);
     shares.push(Math.round((a / b) * 100));
     await sender.close();
     await bare.close();
   }
   await transport.close();
   return { row: shares[0]!, batch: shares[1]! };
+}
+
+/** Without what nobody else is to read. */
+function shown(settings: object): string {
+  return JSON.stringify(settings, (name, value) =>
+    /connection_string|secret|password/.test(name) ? undefined : value,
+  );
 }
 
 /** What one table sends, send by send. */
