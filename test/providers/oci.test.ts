@@ -276,3 +276,37 @@ test("whoever is killed in the middle of a pull leaves nothing that is used", as
   assert.equal(fromCache, false);
   assert.ok(readFileSync(path).equals(bytes));
 });
+
+test("a token that ends in the middle of a push is renewed, and the file is sent from its beginning", async (t) => {
+  const text = randomBytes(300_000);
+  let tokens = 0;
+  const refused = new Set<string>();
+  const blobs: Buffer[] = [];
+  const server = createServer(async (request, response) => {
+    const url = new URL(request.url!, `http://${request.headers.host}`);
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const body = Buffer.concat(chunks);
+    const refuse = () =>
+      response.writeHead(401, { "www-authenticate": `Bearer realm="${url.origin}/token",service="test"` }).end();
+    if (url.pathname === "/token") return response.end(JSON.stringify({ token: `t-${++tokens}` }));
+    if (request.headers.authorization !== `Bearer t-${tokens}`) return refuse();
+    if (request.method === "HEAD") return response.writeHead(404).end();
+    if (request.method === "POST") return response.writeHead(202, { location: `${url.origin}/upload` }).end();
+    if (!url.pathname.startsWith("/upload")) return response.writeHead(201).end();
+    const wanted = url.searchParams.get("digest")!;
+    if (!refused.has(wanted)) {
+      refused.add(wanted);
+      return refuse();
+    }
+    assert.equal(`sha256:${createHash("sha256").update(body).digest("hex")}`, wanted);
+    blobs.push(body);
+    return response.writeHead(201).end();
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  t.after(() => server.close());
+  const ref = `127.0.0.1:${(server.address() as AddressInfo).port}/acme/in:v1`;
+  const env = { HOME: "/nowhere" };
+  await pushProvider(ref, [{ path: program(t, text), platform: "linux/amd64" }], { env, signal });
+  assert.deepEqual(blobs.at(-1), text);
+});

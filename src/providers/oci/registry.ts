@@ -30,6 +30,9 @@ export interface Descriptor {
   artifactType?: string;
 }
 
+/** A body is asked for anew with each attempt: a stream that was sent once is at its end. */
+type Asking = Omit<RequestInit, "body"> & { body?: () => NonNullable<RequestInit["body"]> };
+
 const ANSWER_MS = 30_000;
 /** The specification's least limit for manifests, which registries keep. */
 const MOST_MANIFEST = 4 * 1024 * 1024;
@@ -83,9 +86,9 @@ export class Registry {
     if (location === null) throw new RegistryError(`The registry ${this.#host} does not say where ${about} goes.`);
     const url = new URL(location, begun.url);
     url.searchParams.set("digest", digest);
-    const body = "path" in what ? createReadStream(what.path) : what.bytes;
+    const body = () => ("path" in what ? createReadStream(what.path) : what.bytes) as never;
     const headers = { "content-type": "application/octet-stream", "content-length": String(size) };
-    const request = { method: "PUT", headers, body: body as never, duplex: "half" } as RequestInit;
+    const request = { method: "PUT", headers, body, duplex: "half" } as Asking;
     await this.#ask(url, request, about, Number.POSITIVE_INFINITY, "push,pull");
     return { digest, size };
   }
@@ -93,7 +96,7 @@ export class Registry {
   async pushManifest(target: string | null, mediaType: string, json: object): Promise<Descriptor> {
     const bytes = Buffer.from(JSON.stringify(json));
     const digest = sha256(bytes);
-    const request = { method: "PUT", headers: { "content-type": mediaType }, body: bytes };
+    const request = { method: "PUT", headers: { "content-type": mediaType }, body: () => bytes };
     await this.#ask(
       `manifests/${target ?? digest}`,
       request,
@@ -106,7 +109,7 @@ export class Registry {
 
   async #ask(
     path: string | URL,
-    init: RequestInit,
+    init: Asking,
     about: string,
     withinMs = ANSWER_MS,
     actions = "pull",
@@ -126,7 +129,7 @@ export class Registry {
     throw new RegistryError(`${answer}.`, { unreachable: response.status >= 500 || response.status === 429 });
   }
 
-  async #send(path: string | URL, init: RequestInit, actions: string, withinMs = ANSWER_MS): Promise<Response> {
+  async #send(path: string | URL, init: Asking, actions: string, withinMs = ANSWER_MS): Promise<Response> {
     const first = await this.#fetch(path, init, withinMs);
     if (first.status !== 401) return first;
     const challenge = first.headers.get("www-authenticate") ?? "";
@@ -137,7 +140,7 @@ export class Registry {
     return await this.#fetch(path, init, withinMs);
   }
 
-  async #fetch(path: string | URL, init: RequestInit, withinMs: number): Promise<Response> {
+  async #fetch(path: string | URL, init: Asking, withinMs: number): Promise<Response> {
     const answer = new AbortController();
     // Until it answers: what it answers with may take as long as it takes.
     const timer = setTimeout(
@@ -150,8 +153,10 @@ export class Registry {
         // What signs in here is not for other hosts: registries send blobs' readers to storage with addresses that are signed.
         const authorization =
           url.origin === this.#base.origin && this.#authorization ? { authorization: this.#authorization } : {};
+        const { body, ...rest } = init;
         const response = await fetch(url, {
-          ...init,
+          ...rest,
+          ...(body !== undefined && { body: body() }),
           redirect: "manual",
           headers: { ...(init.headers as Record<string, string>), ...authorization },
           signal: AbortSignal.any([this.#signal, answer.signal]),
