@@ -93,10 +93,15 @@ else
         /not for linux\/s390x: it is for .*plan9\/mips/,
       );
       await assert.rejects(pullProvider(`${registry.url}/acme/in:v2`, own), /404 .*v2[\s\S]*unknown/);
+      const byTag = options(t);
+      const { path } = await pullProvider(`${registry.url}/acme/in:v1`, byTag);
       // Without the registry: what is known is used, what is not is told.
       await registry.kill();
       assert.deepEqual(await pullProvider(`${registry.url}/acme/in:v1`, own), { ...pulled, fromCache: true });
       assert.deepEqual((await pullProvider(`${registry.url}/acme/in@${digest}`, own)).fromCache, true);
+      const known = { path, digest: pulled.digest, fromCache: true };
+      for (const reference of [`acme/in@${digest}`, `acme/in:v7@${digest}`, `acme/in@${pulled.digest}`])
+        assert.deepEqual(await pullProvider(`${registry.url}/${reference}`, byTag), known, "as the tag stood for it");
       await assert.rejects(pullProvider(`${registry.url}/acme/new:v1`, own), /cannot be reached/);
     });
 

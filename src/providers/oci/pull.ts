@@ -43,16 +43,16 @@ export async function pullProvider(text: string, options: PullOptions): Promise<
   const { cacheDir, logger } = options;
   const { platform = platformOf(process.platform, process.arch) } = options;
   const reference = parseReference(text);
-  const known = join(
-    cacheDir,
-    "references",
-    `${createHash("sha256").update(`${text} ${platform}`).digest("hex")}.json`,
-  );
+  const at = (digest: string) => `${reference.registry}/${reference.name}@${digest}`;
+  const recordOf = (of: string) =>
+    join(cacheDir, "references", `${createHash("sha256").update(`${of} ${platform}`).digest("hex")}.json`);
+  const known = recordOf(reference.digest === undefined ? text : at(reference.digest));
   const last = await lastOf(known);
   if (reference.digest !== undefined && last !== null) return { ...last, fromCache: true };
   try {
     const registry = new Registry(reference, options);
-    const { manifest, digest } = await manifestFor(registry, reference, platform);
+    const { manifest, digests } = await manifestFor(registry, reference, platform);
+    const digest = digests.at(-1)!;
     const layer = layerOf(manifest, text, platform);
     const path = join(cacheDir, "files", layer.digest.replace(":", "-"), titleOf(layer, reference));
     const fromCache = (await stat(path).catch(() => null)) !== null;
@@ -61,7 +61,9 @@ export async function pullProvider(text: string, options: PullOptions): Promise<
       await download(registry, layer, path);
     }
     await mkdir(dirname(known), { recursive: true });
-    await putWhole(known, JSON.stringify({ reference: text, platform, path, digest }));
+    // Also for who asks by a digest that the tag stood for.
+    for (const record of new Set([known, ...digests.map((each) => recordOf(at(each)))]))
+      await putWhole(record, JSON.stringify({ reference: text, platform, path, digest }));
     return { path, digest, fromCache };
   } catch (error) {
     if (!(error instanceof RegistryError && error.unreachable) || last === null) throw error;
@@ -89,12 +91,14 @@ async function lastOf(known: string): Promise<{ path: string; digest: string } |
   }
 }
 
+/** `digests`: of the index, where there is one, and of the manifest. */
 async function manifestFor(
   registry: Registry,
   reference: Reference,
   platform: string,
-): Promise<{ manifest: Manifest; digest: string }> {
+): Promise<{ manifest: Manifest; digests: string[] }> {
   let target = reference.target;
+  const digests: string[] = [];
   // An index of indexes is allowed, and nobody's habit.
   for (let depth = 0; depth < 3; depth++) {
     const { bytes, mediaType } = await registry.manifest(target);
@@ -103,8 +107,9 @@ async function manifestFor(
       throw new RegistryError(`${reference.text}: what the registry gives for ${target} has the digest ${digest}.`, {
         advice: "It was changed on the way, or the registry is broken: nothing of it is used.",
       });
+    digests.push(digest);
     const manifest = parsed(bytes, reference);
-    if (!INDEXES.includes(mediaType) && manifest.manifests === undefined) return { manifest, digest };
+    if (!INDEXES.includes(mediaType) && manifest.manifests === undefined) return { manifest, digests };
     const own = (manifest.manifests ?? []).find((each) => each.platform && named(each.platform) === platform);
     if (own === undefined) {
       const others = (manifest.manifests ?? []).flatMap((each) => (each.platform ? [named(each.platform)] : []));
