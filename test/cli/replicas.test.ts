@@ -83,7 +83,7 @@ test("a forced failover that has lost transactions stops the tables with advice 
   await running.end();
 });
 
-test("with ApplicationIntent=ReadOnly changes are read from the secondary, and checkpoints kept on the primary", async (t) => {
+test("with ApplicationIntent=ReadOnly changes are read from the secondary, and checkpoints and locks kept on the primary", async (t) => {
   // Two servers to which the same is done, as a log that is replicated does.
   const start = async (readOnlyRouting?: { host: string; port: number }) => {
     const server = await SqlServerSimulator.start({
@@ -107,7 +107,10 @@ test("with ApplicationIntent=ReadOnly changes are read from the secondary, and c
         return false;
       },
     });
-  const place = workplaceOf(t, primary, { tables: ["Persons"] });
+  const place = workplaceOf(t, primary, {
+    tables: ["Persons"],
+    ingester: 'locks {\n    type = "sqlserver"\n  }',
+  });
   place.env["DSTREAM_DB_CONNECTION_STRING"] += "&applicationintent=ReadOnly";
   const first = place.start("server");
   await first.says(/has no checkpoint yet/);
@@ -116,7 +119,10 @@ test("with ApplicationIntent=ReadOnly changes are read from the secondary, and c
   assert.equal(await first.end(), 0);
   const { rows } = await primary.query("SELECT COUNT(*) FROM cdc_offsets WHERE last_lsn IS NOT NULL");
   assert.deepEqual(rows, [[1]]);
-  assert.deepEqual((await secondary.query("SELECT OBJECT_ID(N'dbo.cdc_offsets')")).rows, [[null]]);
+  const made =
+    "SELECT IIF(OBJECT_ID(N'dbo.cdc_offsets') IS NULL, 0, 1), IIF(OBJECT_ID(N'dbo.cdc_locks') IS NULL, 0, 1)";
+  assert.deepEqual((await primary.query(made)).rows, [[1, 1]]);
+  assert.deepEqual((await secondary.query(made)).rows, [[0, 0]]);
   assert.equal(asked.primary, 0);
   assert.ok(asked.secondary > 0);
 
