@@ -16,7 +16,9 @@ export interface KillTarget {
   progress(): Promise<number>;
 }
 
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 40_000;
+/** Changes a second. */
+const SLOWEST = 5;
 
 export class Killer {
   done = 0;
@@ -33,10 +35,13 @@ export class Killer {
     this.#say = say;
   }
 
-  /** Changes a second at which the workload lasts as long as the remaining kills. */
+  /**
+   * Changes a second at which the workload lasts twice as long as the remaining kills, by what they took so far: some take longer, where
+   * a messaging system waits for the one who was killed, and then there has to be something left.
+   */
   rate(remaining: number): number {
     const left = this.#total - this.done;
-    return left === 0 ? 5000 : Math.max(50, (remaining * 1000) / ((left + 1) * this.#cycle));
+    return left === 0 ? 5000 : Math.max(SLOWEST, (remaining * 500) / ((left + 1) * this.#cycle));
   }
 
   async run(targets: readonly KillTarget[], signal: AbortSignal): Promise<void> {

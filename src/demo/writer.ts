@@ -33,7 +33,8 @@ export class Writer {
   async run(workload: Workload, total: number, rate: () => number, signal: AbortSignal): Promise<void> {
     let ahead = performance.now();
     while (this.committed < total && !signal.aborted) {
-      const transaction = workload.next(Math.min(total - this.committed, 200));
+      // No large one at the end, which would leave nothing for the last kills.
+      const transaction = workload.next(Math.min(Math.ceil((total - this.committed) / 4), 200));
       await this.execute(transaction.sql);
       this.committed += transaction.changes;
       ahead = Math.max(ahead, performance.now() - 100) + (transaction.changes * 1000) / rate();
