@@ -30,7 +30,7 @@ for (const [locks, { missing }] of Object.entries(lockStores)) {
       const read = table.seen("[dbo_Events_CT]");
       await table.insert(5);
       await until(read, "the changes are read");
-      await sleep(500);
+      await sleep(1_500);
       zombie.process.signal("SIGSTOP");
       queue.exec("ROLLBACK");
       queue.close();
