@@ -44,6 +44,8 @@ function stories(): void {
     };
     await sql(`ALTER DATABASE ${name} SET ALLOW_SNAPSHOT_ISOLATION ON; EXEC sys.sp_cdc_enable_db`);
     for (const statement of statements) await sql(statement);
+    // Captured by now: else it would be streamed as well as copied, since it comes behind the place where the connector begins.
+    server.cdc(name).run();
     return { name, sql };
   }
 
@@ -281,7 +283,10 @@ function stories(): void {
       }),
     );
     await connector.tells(2);
-    assert.ok([...server.server.connections].every(({ encrypted }) => encrypted));
+    // Those of the former story may still be there for a moment, and new ones are in the clear until they have shaken hands.
+    const inTheClear = () => [...server.server.connections].filter(({ encrypted }) => !encrypted).length;
+    for (const began = performance.now(); inTheClear() > 0; await new Promise((resolve) => setTimeout(resolve, 20)))
+      assert.ok(performance.now() - began < 10_000, `${inTheClear()} connections are in the clear`);
     await two.sql("UPDATE customers SET name = N'zwei'");
     await connector.tells(3);
     await one.sql("UPDATE customers SET name = N'eins'");
