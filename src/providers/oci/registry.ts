@@ -9,6 +9,7 @@ import { readFile, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Environment } from "../../config/hcl/document.ts";
+import { isLoopback } from "../../loopback.ts";
 import { type Reference, RegistryError } from "./reference.ts";
 
 export const MEDIA = {
@@ -229,10 +230,6 @@ export class Registry {
     }
     return Buffer.concat(chunks);
   }
-}
-
-function isLoopback(host: string): boolean {
-  return /^(localhost|127(\.\d+){3}|\[::1\])(:\d+)?$/.test(host);
 }
 
 /** `user:password` in base64. */

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { type BaseOptions, findErrorBy, type SASLOptions } from "@platformatic/kafka";
 import { TransportError } from "../../errors.ts";
+import { isLoopback } from "../../loopback.ts";
 import type { KafkaSettings } from "./settings.ts";
 
 /** What all clients of a transport are made with. */
@@ -163,21 +164,32 @@ function signIn(user: string, password: string, settings: KafkaSettings): SASLOp
       advice: "Set it to where tokens are had for client id and secret (the OAuth 2.0 token endpoint).",
     });
   }
-  const { protocol, hostname } = URL.parse(url) ?? {};
-  if (protocol !== "https:" && !(protocol === "http:" && /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname!))) {
-    throw new TransportError(
-      "rejected",
-      `oauth_token_url ${url} is no https address: the secret would be read by others.`,
-      {
-        advice: "Name the https address of the token endpoint.",
-      },
-    );
-  }
+  const address = tokenAddress(url);
   return {
     mechanism,
-    token: () => token(url, user, password, settings.oauth_scope),
+    token: () => token(address, user, password, settings.oauth_scope),
     oauthBearerExtensions: extensions(settings.oauth_extensions ?? ""),
   };
+}
+
+function tokenAddress(text: string): URL {
+  const url = URL.parse(text);
+  const advice = "Name the https address of the token endpoint; client id and secret stand in the connection string.";
+  // What is wrong with it is said without it: it may hold a secret.
+  if (url === null || url.username !== "" || url.password !== "")
+    throw new TransportError("rejected", "oauth_token_url is no address, or holds a user or a password.", { advice });
+  if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url.host)))
+    throw new TransportError(
+      "rejected",
+      `oauth_token_url ${shown(url)} is no https address: the secret would be read by others.`,
+      { advice },
+    );
+  return url;
+}
+
+/** Without its query, which may hold a key. */
+function shown({ origin, pathname }: URL): string {
+  return `${origin}${pathname}`;
 }
 
 /** `name=value,…`; a name is letters, a value ends at a comma (RFC 7628, section 3.1). */
@@ -195,30 +207,42 @@ function extensions(text: string): Record<string, string> {
   );
 }
 
+/** What heals by itself, as an OAuth 2.0 server says it (RFC 6749, sections 4.1.2.1 and 5.2). */
+const FOR_NOW: readonly unknown[] = ["temporarily_unavailable", "server_error"];
+
 /** The client credentials grant (RFC 6749, section 4.4). Asked for with each connection, and as the broker wants it anew. */
-async function token(url: string, id: string, secret: string, scope: string | undefined): Promise<string> {
+async function token(url: URL, id: string, secret: string, scope: string | undefined): Promise<string> {
   const body = new URLSearchParams({ grant_type: "client_credentials", ...(scope && { scope }) });
   const authorization = `Basic ${Buffer.from(`${encodeURIComponent(id)}:${encodeURIComponent(secret)}`).toString("base64")}`;
   const failed = (reason: "rejected" | "unavailable", why: string, advice: string) =>
-    new TransportError(reason, `${url} gave no token: ${why}`, { advice });
-  const asking = fetch(url, {
-    method: "POST",
-    body,
-    headers: { authorization },
-    signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
-  });
-  const answer = await asking.catch((error: Error) => {
+    new TransportError(reason, `${shown(url)} gave no token: ${why}`, { advice });
+  const signal = AbortSignal.timeout(ANSWER_WITHIN_MS);
+  const asking = async () => {
+    const answer = await fetch(url, { method: "POST", body, headers: { authorization }, signal });
+    return { status: answer.status, statusText: answer.statusText, text: await answer.text() };
+  };
+  const { status, statusText, text } = await asking().catch((error: Error) => {
     throw failed("unavailable", deepest(error), "It is waited for.");
   });
-  const said = (await answer.json().catch(() => ({}))) as { access_token?: string; error?: string };
-  if (said.access_token !== undefined) return said.access_token;
-  const why = `${answer.status} ${said.error ?? answer.statusText}`;
+  const { access_token, error } = membersOf(text);
+  if (typeof access_token === "string" && access_token !== "") return access_token;
+  const why = `${status} ${typeof error === "string" ? error : statusText}`;
   // 408 and 429: not now.
-  if (answer.status >= 500 || answer.status === 408 || answer.status === 429)
+  if (status >= 500 || status === 408 || status === 429 || FOR_NOW.includes(error))
     throw failed("unavailable", why, "It is waited for.");
   throw failed(
     "rejected",
     why,
     "Look at oauth_token_url and oauth_scope, and at client id and secret in the connection string.",
   );
+}
+
+/** Of a JSON object; none of anything else. */
+function membersOf(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
 }

@@ -34,7 +34,9 @@ export const kafkaSettings = z
       ),
     oauth_token_url: text("an address")
       .optional()
-      .describe('`sasl = "OAUTHBEARER"`: where tokens are had for client id and secret.'),
+      .describe(
+        '`sasl = "OAUTHBEARER"`: where tokens are had for client id and secret. An https address, but on this machine.',
+      ),
     oauth_scope: text().optional().describe('`sasl = "OAUTHBEARER"`: the scope that is asked for.'),
     oauth_extensions: text("names and values")
       .optional()
