@@ -154,8 +154,7 @@ async function checkPermission(context: CheckContext, table: CapturedTable): Pro
     const [low, member, owner] = row!;
     const watermark = lsnOrNull(low);
     if (watermark !== null && watermark !== ZERO_LSN) continue;
-    // Zero is who may not, or what is not; NULL comes before the job has got as far as where the instance begins.
-    // https://learn.microsoft.com/sql/relational-databases/system-functions/sys-fn-cdc-get-min-lsn-transact-sql
+    // Zero is documented for who may not, and what is not. NULL is neither: there is no low watermark to tell yet.
     if (startLsn === null || watermark === null) {
       const message = `The capture job has not processed ${name} yet.`;
       findings.push({
