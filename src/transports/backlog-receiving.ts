@@ -18,7 +18,10 @@ import type { Delivery, Receiver } from "./transport.ts";
 /** From when the stream is this process's until it is given up or lost. */
 export interface Session<T> {
   readonly backlog: KeyedBacklog<T>;
-  /** Resolves when the system knows for good that they are done with; rejects when they may come again. */
+  /**
+   * Resolves when the system knows for good that they are done with. Rejects as `unavailable` where it is to be called again with them,
+   * settled ones among them; else, or where the session is lost by then, they come again.
+   */
   settle(received: readonly Received<T>[]): Promise<void>;
   /** Where the system has dead letters of its own: moves it there, as `settle` does. */
   deadLetter?(received: Received<T>, reason: string): Promise<void>;
@@ -147,7 +150,7 @@ class BacklogDelivery<T> implements Delivery {
   async deadLetter(message: Message, reason: string): Promise<void> {
     const at = this.#left.find((received) => received.message === message);
     if (at === undefined)
-      throw this.#lost("dead-lettering", new Error("the message is not one of it, or was settled before"));
+      throw this.#failed("dead-lettering", new Error("the message is not one of it, or was settled before"));
     const doing = "dead-lettering a message of";
     if (this.#session.deadLetter !== undefined) await this.#asking(doing, this.#session.deadLetter(at, reason));
     else {
@@ -161,15 +164,18 @@ class BacklogDelivery<T> implements Delivery {
     try {
       await answer;
     } catch (error) {
-      throw this.#lost(doing, error);
+      throw this.#failed(doing, error);
     }
   }
 
-  #lost(doing: string, cause: unknown): TransportError {
+  /** As long as the session holds the messages, what the system could not be told now can be told it later. */
+  #failed(doing: string, cause: unknown): TransportError {
     const what = `a delivery of ${this.messages.length} messages of key "${this.key}" from ${this.#stream.what}`;
+    const later = !this.#session.lost && cause instanceof TransportError && cause.reason === "unavailable";
+    const then = later ? "it is still held, and can be settled later" : "what was not settled comes again";
     return new TransportError(
-      "rejected",
-      `While ${doing} ${what}: ${(cause as Error).message}; what was not settled comes again.`,
+      later ? "unavailable" : "rejected",
+      `While ${doing} ${what}: ${(cause as Error).message}; ${then}.`,
       { cause },
     );
   }

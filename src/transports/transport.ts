@@ -87,7 +87,10 @@ export interface Receiver {
 export interface Delivery {
   readonly key: string;
   readonly messages: readonly Message[];
-  /** All that was not dead-lettered is done with. Rejects if the lease was lost: then the messages come again. */
+  /**
+   * All that was not dead-lettered is done with. Rejects as `unavailable` where it can be called again; else the lease was lost, and
+   * the messages come again.
+   */
   complete(): Promise<void>;
   /** Gives everything unsettled back, to be delivered again, in order. */
   abandon(): Promise<void>;

@@ -37,7 +37,10 @@ class FakeSession implements Session<number> {
     backlog.put({ message: message("m-1"), handle: 1 });
   }
 
+  refusals = 0;
+
   async settle(): Promise<void> {
+    if (this.refusals-- > 0) throw new TransportError("unavailable", "Slow down.");
     if (this.lost) throw new TransportError("rejected", "The session is lost.");
   }
 
@@ -114,4 +117,23 @@ test("a session that cannot be opened is told, and tried again by who asks next"
   await assert.rejects(first(receiver.deliveries(forever)), { reason: "unavailable" });
   await (await first(receiver.deliveries(forever))).complete();
   assert.equal(stream.sessions.length, 1);
+});
+
+test("what the system could not be told now is told later: the delivery is held meanwhile, and its key goes on", async () => {
+  const stream = new OneSeat();
+  const receiver = new BacklogReceiving(stream).receiver();
+  const asking = receiver.deliveries(forever)[Symbol.asyncIterator]();
+  const { value: held } = (await asking.next()) as { value: Delivery };
+  const [session] = stream.sessions;
+  session!.refusals = 2;
+  for (let n = 0; n < 2; n++)
+    await assert.rejects(held.complete(), { reason: "unavailable", message: /Slow down\.; it is still held/ });
+  session!.backlog.put({ message: message("m-2"), handle: 2 });
+  const next = asking.next();
+  await held.complete();
+  assert.deepEqual(
+    ((await next) as { value: Delivery }).value.messages.map(({ id }) => id),
+    ["m-2"],
+  );
+  assert.equal(session!.closed, 0);
 });

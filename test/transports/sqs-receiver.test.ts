@@ -11,11 +11,19 @@ import {
 import { BacklogReceiving } from "../../src/transports/backlog-receiving.ts";
 import { type SqsHandle, SqsSession } from "../../src/transports/sqs/receiver.ts";
 import type { Delivery } from "../../src/transports/transport.ts";
+import { patiently } from "./contract.ts";
+import { take } from "./take.ts";
 
 /** A queue with ever more messages, each of a group of its own, so that nothing that is out holds the rest back. */
 class Endless {
   given = 0;
   deleted = 0;
+  /** So many deletions are refused first. */
+  refusing = 0;
+  denied = false;
+  /** The error of this message alone, where it is to be invisible for longer. */
+  gone: string | null = null;
+  renewed = new Set<string>();
 
   async send(command: unknown): Promise<object> {
     if (command instanceof ReceiveMessageCommand) {
@@ -27,20 +35,35 @@ class Endless {
       });
       return { Messages };
     }
-    if (command instanceof DeleteMessageBatchCommand) this.deleted += command.input.Entries!.length;
-    else assert.ok(command instanceof ChangeMessageVisibilityBatchCommand);
-    return {};
+    if (command instanceof DeleteMessageBatchCommand && this.refusing-- > 0)
+      throw Object.assign(new Error("Rate exceeded"), { name: "RequestThrottled" });
+    if (command instanceof DeleteMessageBatchCommand) {
+      if (this.denied) throw Object.assign(new Error("not authorized"), { name: "AccessDenied" });
+      this.deleted += command.input.Entries!.length;
+      return {};
+    }
+    assert.ok(command instanceof ChangeMessageVisibilityBatchCommand);
+    await sleep(1);
+    const Failed = [];
+    for (const { Id, ReceiptHandle } of command.input.Entries!) {
+      if (ReceiptHandle === this.gone) Failed.push({ Id, SenderFault: true, Code: "InvalidParameterValue" });
+      else this.renewed.add(ReceiptHandle!);
+    }
+    return { Failed };
   }
+}
+
+function receivingFrom(queue: Endless, visibilityMs: number): BacklogReceiving<SqsHandle> {
+  const link = { client: queue as unknown as SQSClient, where: "a test" };
+  return new BacklogReceiving<SqsHandle>({
+    what: "queue test",
+    open: async (backlog) => new SqsSession({ link, what: "queue test", url: "q", visibilityMs, waitMs: 0 }, backlog),
+  });
 }
 
 test("with a thousand messages out and somebody asking for more, nothing more is taken, and all goes on as they are settled", async () => {
   const queue = new Endless();
-  const link = { client: queue as unknown as SQSClient, where: "a test" };
-  const receiving = new BacklogReceiving<SqsHandle>({
-    what: "queue test",
-    open: async (backlog) =>
-      new SqsSession({ link, what: "queue test", url: "q", visibilityMs: 60_000, waitMs: 0 }, backlog),
-  });
+  const receiving = receivingFrom(queue, 60_000);
   const stop = new AbortController();
   const out: Delivery[] = [];
   const taking = (async () => {
@@ -51,10 +74,62 @@ test("with a thousand messages out and somebody asking for more, nothing more is
   await sleep(100);
   const held = out.length;
   assert.ok(held <= 1_010, `${held} are out`);
-  for (const delivery of out.splice(0, 500)) await delivery.complete();
+  // Also where SQS refuses for a moment: who settles tries again, as the router does.
+  queue.refusing = 20;
+  for (const delivery of out.splice(0, 500)) await patiently(() => delivery.complete());
   while (out.length < held - 400) await sleep(5);
   assert.equal(queue.deleted, 500);
   stop.abort();
   await taking;
+  await receiving.close();
+});
+
+test("what was out beyond its time, as in a process that was suspended, is not settled, and a new session goes on", async () => {
+  const queue = new Endless();
+  const receiving = receivingFrom(queue, 1_000);
+  const [held] = await take(receiving.receiver(), 1);
+  for (const began = performance.now(); performance.now() - began < 1_100; );
+  await assert.rejects(held!.complete(), {
+    reason: "rejected",
+    message: /has passed; what was not settled comes again/,
+  });
+  assert.equal(queue.deleted, 0);
+  const [next] = await take(receiving.receiver(), 1);
+  await next!.complete();
+  assert.equal(queue.deleted, 1);
+  await receiving.close();
+});
+
+test("where deleting is not allowed, receiving ends with what is to be done, and what is held is given back", async () => {
+  const queue = new Endless();
+  queue.denied = true;
+  const receiving = receivingFrom(queue, 60_000);
+  const receiver = receiving.receiver();
+  const receives = receiver.deliveries(AbortSignal.timeout(10_000))[Symbol.asyncIterator]();
+  const { value: held } = (await receives.next()) as { value: Delivery };
+  await assert.rejects(held.complete(), {
+    reason: "rejected",
+    message: /not authorized; what was not settled comes again/,
+  });
+  await assert.rejects(
+    async () => {
+      for (;;) await receives.next();
+    },
+    { reason: "rejected", advice: /DeleteMessage/ },
+  );
+  await receiving.close();
+  assert.ok(queue.renewed.has(held.messages[0]!.id));
+});
+
+test("a message that cannot be held any longer does not keep the others from being held", async () => {
+  const queue = new Endless();
+  const receiving = receivingFrom(queue, 1_000);
+  const out = await take(receiving.receiver(), 300);
+  queue.gone = "5";
+  queue.renewed.clear();
+  const settling = out.slice(0, 4).map((delivery) => delivery.complete());
+  while (queue.renewed.size < 295) await sleep(5);
+  await Promise.all(settling);
+  assert.ok(!queue.renewed.has("5"));
   await receiving.close();
 });

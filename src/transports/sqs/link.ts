@@ -8,6 +8,10 @@ export interface SqsLink {
   where: string;
 }
 
+const CONNECT_WITHIN_MS = 10_000;
+/** Longer than SQS waits for messages to hand out, which is 20 s at most. A connection that was silently cut says nothing, for minutes. */
+const ANSWER_WITHIN_MS = 40_000;
+
 /**
  * A region, `eu-west-1`; or an address, `https://sqs.eu-west-1.amazonaws.com`, with another `?region=` and with
  * `accessKey:secret@` before the host where they are not to be found in the environment, the profile or the machine's role.
@@ -38,8 +42,16 @@ export function openLink(connectionString: string): SqsLink {
 }
 
 function client(options: ConstructorParameters<typeof SQSClient>[0]): SQSClient {
-  // Who calls tries again, and is told meanwhile.
-  return new SQSClient({ ...options, maxAttempts: 2 });
+  return new SQSClient({
+    ...options,
+    // Who calls tries again, and is told meanwhile.
+    maxAttempts: 2,
+    requestHandler: {
+      connectionTimeout: CONNECT_WITHIN_MS,
+      requestTimeout: ANSWER_WITHIN_MS,
+      throwOnRequestTimeout: true,
+    },
+  });
 }
 
 /** `doing`: as in "While <doing>". */

@@ -5,12 +5,14 @@
  * - What is held is made invisible anew at a third of its time. SQS ends that after twelve hours: then it comes again, to us or others.
  * - What is not settled when this closes is made visible at once.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   ChangeMessageVisibilityBatchCommand,
   DeleteMessageBatchCommand,
   ReceiveMessageCommand,
   type ReceiveMessageCommandOutput,
 } from "@aws-sdk/client-sqs";
+import { unlessAborted } from "../../abort.ts";
 import { TransportError } from "../../errors.ts";
 import type { Session } from "../backlog-receiving.ts";
 import type { KeyedBacklog, Received } from "../keyed-backlog.ts";
@@ -36,6 +38,7 @@ export interface SqsHandle {
 const AT_ONCE = 10;
 /** More is not asked for while so much is here and not settled. */
 const MOST_HELD = 1_000;
+const GIVE_BACK_WITHIN_MS = 5_000;
 
 export class SqsSession implements Session<SqsHandle> {
   readonly backlog: KeyedBacklog<SqsHandle>;
@@ -45,6 +48,7 @@ export class SqsSession implements Session<SqsHandle> {
   readonly #held = new Map<string, SqsHandle>();
   readonly #renewal: NodeJS.Timeout;
   readonly #running: Promise<void>;
+  #renewing = false;
   #failure: TransportError | null = null;
   /** Something was settled. */
   #room: (() => void) | null = null;
@@ -62,17 +66,14 @@ export class SqsSession implements Session<SqsHandle> {
 
   async settle(received: readonly Received<SqsHandle>[]): Promise<void> {
     if (this.#failure !== null) throw this.#failure;
-    const handles = received.map(({ handle }) => handle);
-    if (handles.some((handle) => isOver(handle)))
-      throw new TransportError("rejected", "its time of invisibility has passed");
-    await this.#inTens(handles, async (some) => {
-      const Entries = some.map(({ receipt }, index) => ({ Id: String(index), ReceiptHandle: receipt }));
-      const { Failed } = await this.#reading.link.client.send(
-        new DeleteMessageBatchCommand({ QueueUrl: this.#reading.url, Entries }),
-      );
-      if (Failed !== undefined && Failed.length > 0) throw new Error(Failed[0]!.Message ?? Failed[0]!.Code);
-      for (const { messageId } of some) this.#held.delete(messageId);
-    });
+    // Those that an earlier attempt has deleted are not held any more.
+    const handles = received.flatMap(({ handle }) => (this.#held.has(handle.messageId) ? [handle] : []));
+    if (handles.some((handle) => isOver(handle))) {
+      // To a new session they come again as SQS hands them out.
+      this.#lose(new TransportError("unavailable", "the time of invisibility of a delivery has passed"));
+      throw this.#failure!;
+    }
+    for (const ten of inTens(handles)) await this.#delete(ten);
     // Its backlog forgets them once this has resolved.
     setImmediate(() => this.#room?.());
   }
@@ -81,22 +82,22 @@ export class SqsSession implements Session<SqsHandle> {
     this.#closing.abort();
     clearInterval(this.#renewal);
     this.#failure ??= new TransportError("rejected", `The receiver of ${this.#reading.what} was closed.`);
+    this.#room?.();
     await this.#running;
-    await this.#changeVisibility([...this.#held.values()], 0).catch(() => {});
+    await Promise.race([this.#giveBack().catch(() => {}), sleep(GIVE_BACK_WITHIN_MS, undefined, { ref: false })]);
     this.#held.clear();
   }
 
   async #run(): Promise<void> {
     const { signal } = this.#closing;
-    const closed = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
     const { link, url, visibilityMs, waitMs, what } = this.#reading;
     while (!signal.aborted && this.#failure === null) {
       if (!this.backlog.asked) {
-        await Promise.race([this.backlog.untilAsked(), closed]);
+        await unlessAborted(this.backlog.untilAsked(), signal).catch(() => {});
         continue;
       }
       if (this.backlog.count > MOST_HELD) {
-        await Promise.race([new Promise<void>((resolve) => (this.#room = resolve)), closed]);
+        await new Promise<void>((resolve) => (this.#room = resolve));
         continue;
       }
       try {
@@ -130,44 +131,60 @@ export class SqsSession implements Session<SqsHandle> {
     }
   }
 
-  async #renew(): Promise<void> {
-    const held = [...this.#held.values()];
-    if (held.length === 0) return;
-    const { visibilityMs, link, what } = this.#reading;
-    const asked = now();
-    try {
-      await this.#changeVisibility(held, Math.ceil(visibilityMs / 1000));
-      for (const handle of held)
-        handle.until = { wall: asked.wall + visibilityMs, monotonic: asked.monotonic + visibilityMs };
-    } catch (error) {
-      // Tried again at the next third; those that are over cannot be settled.
-      if (held.some((handle) => isOver(handle))) this.#lose(sqsError(`holding messages of ${what}`, link.where, error));
-    }
-  }
-
-  async #changeVisibility(handles: readonly SqsHandle[], seconds: number): Promise<void> {
-    await this.#inTens(handles, async (some) => {
-      const Entries = some.map(({ receipt }, index) => ({
-        Id: String(index),
-        ReceiptHandle: receipt,
-        VisibilityTimeout: seconds,
-      }));
-      const { Failed } = await this.#reading.link.client.send(
-        new ChangeMessageVisibilityBatchCommand({ QueueUrl: this.#reading.url, Entries }),
-      );
-      if (Failed !== undefined && Failed.length > 0) throw new Error(Failed[0]!.Message ?? Failed[0]!.Code);
-    });
-  }
-
   /** In order: of a group, none may be had before those in front of it. */
-  async #inTens(handles: readonly SqsHandle[], work: (some: readonly SqsHandle[]) => Promise<void>): Promise<void> {
-    for (let at = 0; at < handles.length; at += AT_ONCE) {
+  async #delete(ten: readonly SqsHandle[]): Promise<void> {
+    const { link, url, what } = this.#reading;
+    const Entries = ten.map(({ receipt }, index) => ({ Id: String(index), ReceiptHandle: receipt }));
+    try {
+      const { Failed = [] } = await link.client.send(new DeleteMessageBatchCommand({ QueueUrl: url, Entries }));
+      if (Failed.length > 0) throw new Error(Failed[0]!.Message ?? Failed[0]!.Code);
+    } catch (error) {
+      const failure = sqsError(`settling messages of ${what}`, link.where, error);
+      // What waiting does not heal concerns all, and is told to who receives.
+      if (!failure.transient) this.#lose(failure);
+      throw failure;
+    }
+    for (const { messageId } of ten) this.#held.delete(messageId);
+  }
+
+  async #giveBack(): Promise<void> {
+    for (const ten of inTens([...this.#held.values()])) await this.#hold(ten, 0);
+  }
+
+  /** What cannot be held anew now is tried again at the next third, unless its time is over by then. */
+  async #renew(): Promise<void> {
+    if (this.#renewing) return;
+    this.#renewing = true;
+    let failure: TransportError | null = null;
+    for (const ten of inTens([...this.#held.values()])) {
       try {
-        await work(handles.slice(at, at + AT_ONCE));
+        await this.#hold(ten, this.#reading.visibilityMs);
       } catch (error) {
-        throw sqsError(`settling messages of ${this.#reading.what}`, this.#reading.link.where, error);
+        failure = sqsError(`holding messages of ${this.#reading.what}`, this.#reading.link.where, error);
       }
     }
+    this.#renewing = false;
+    if (failure !== null && [...this.#held.values()].some(isOver)) this.#lose(failure);
+  }
+
+  /** Leaves out what has been deleted, before or meanwhile. 0: anybody may have them now. */
+  async #hold(ten: readonly SqsHandle[], visibilityMs: number): Promise<void> {
+    const asked = now();
+    const handles = ten.filter(({ messageId }) => this.#held.has(messageId));
+    if (handles.length === 0) return;
+    const Entries = handles.map(({ receipt }, index) => ({
+      Id: String(index),
+      ReceiptHandle: receipt,
+      VisibilityTimeout: Math.ceil(visibilityMs / 1000),
+    }));
+    const { link, url } = this.#reading;
+    const { Failed = [] } = await link.client.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl: url, Entries }));
+    const failed = new Map(Failed.map((entry) => [handles[Number(entry.Id)], entry]));
+    for (const handle of handles)
+      if (!failed.has(handle))
+        handle.until = { wall: asked.wall + visibilityMs, monotonic: asked.monotonic + visibilityMs };
+    for (const [handle, { Message, Code }] of failed)
+      if (this.#held.has(handle!.messageId)) throw new Error(Message ?? Code);
   }
 
   #lose(error: TransportError): void {
@@ -176,6 +193,10 @@ export class SqsSession implements Session<SqsHandle> {
     this.backlog.fail(error);
     this.#room?.();
   }
+}
+
+function* inTens(handles: readonly SqsHandle[]): Generator<readonly SqsHandle[]> {
+  for (let at = 0; at < handles.length; at += AT_ONCE) yield handles.slice(at, at + AT_ONCE);
 }
 
 function now(): { wall: number; monotonic: number } {
