@@ -67,6 +67,8 @@ export class ReadPartition {
   readonly #closing: AbortSignal;
   /** Says that it is gone, and why. */
   readonly #gone = new AbortController();
+  /** What waiting does not heal of its checkpoint. */
+  #failure: unknown = null;
   readonly #saving = new SharedWork(() => this.#save());
   #checkpoint: PartitionCheckpoint | null = null;
   #settled = new Settled();
@@ -106,6 +108,7 @@ export class ReadPartition {
       const since = performance.now();
       while (backlog.withhold(isOurs) && !this.#gone.signal.aborted)
         await waitFor(pauseAfter(performance.now() - since, LEAVE_PAUSE_MS), this.#gone.signal);
+      if (this.#failure !== null) throw this.#failure;
     } finally {
       this.#lose("the partition was given up");
       this.#closing.removeEventListener("abort", lose);
@@ -229,11 +232,16 @@ export class ReadPartition {
     const pause = this.#savedAt + this.#parts.checkpointIntervalMs - performance.now();
     if (pause > 0) await waitFor(pause, this.#gone.signal);
     let saved = false;
-    await this.#patiently(async () => {
+    const saving = this.#patiently(async () => {
       this.#savedAt = performance.now();
       saved = await this.#checkpoint!.save({ state: this.#settled.state(), offset: this.#offset });
       if (!saved) this.#lose("another router has taken its checkpoint");
     }, this.#gone.signal);
+    await saving.catch((error: unknown) => {
+      this.#failure = error;
+      this.#lose(error);
+      throw error;
+    });
     if (!saved) this.#mustBeOurs();
   }
 

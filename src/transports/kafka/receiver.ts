@@ -14,6 +14,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ConsumerGroupJoinPayload, MessagesStream } from "@platformatic/kafka";
+import { unlessAborted } from "../../abort.ts";
 import { TransportError } from "../../errors.ts";
 import type { Session } from "../backlog-receiving.ts";
 import type { KeyedBacklog, Received } from "../keyed-backlog.ts";
@@ -65,7 +66,7 @@ export class KafkaSession implements Session<KafkaHandle> {
   #risen = new Set<number>();
   #failure: TransportError | null = null;
   #closed = false;
-  readonly #ending = Promise.withResolvers<void>();
+  readonly #closing = new AbortController();
   /** When we last asked the broker as a member, and were answered, besides heartbeats. */
   #heard = 0;
   readonly #committing = new SharedWork(() => this.#commit());
@@ -90,7 +91,7 @@ export class KafkaSession implements Session<KafkaHandle> {
       // Called before each question to join the group: who is asked for nothing would take partitions from those who are.
       protocolsMetadata: async () => {
         await this.#leave();
-        await Promise.race([this.backlog.untilAsked(), this.#ending.promise]);
+        await unlessAborted(this.backlog.untilAsked(), this.#closing.signal).catch(() => {});
         return Buffer.alloc(0);
       },
     });
@@ -120,7 +121,7 @@ export class KafkaSession implements Session<KafkaHandle> {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#ending.resolve();
+    this.#closing.abort();
     await this.#committing.done().catch(() => {});
     this.#failure ??= new TransportError("rejected", `The receiver of ${this.#reading.what} was closed.`);
     this.#assignment = -1;
@@ -243,7 +244,10 @@ export class KafkaSession implements Session<KafkaHandle> {
     } catch (error) {
       // What was settled is settled: with the next commit the broker hears of it.
       for (const { partition } of offsets) if (this.#settled.has(partition)) this.#risen.add(partition);
-      throw kafkaError(`committing offsets of ${what}`, connection.where, error);
+      const failure = kafkaError(`committing offsets of ${what}`, connection.where, error);
+      // What waiting does not heal concerns all, and is told to who receives.
+      if (!failure.transient) this.#lose(failure);
+      throw failure;
     }
   }
 

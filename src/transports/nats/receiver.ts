@@ -161,9 +161,14 @@ export class NatsSession implements Session<number> {
     const { link, what } = this.#reading;
     if (this.#lock!.lost.aborted) this.#lose(this.#lock!.lost.reason);
     if (this.#failure !== null) throw this.#failure;
-    const written = await link.ask(`settling messages of ${what}`, async ({ js }) =>
+    const writing = link.ask(`settling messages of ${what}`, async ({ js }) =>
       this.#write(await new Kvm(js).open(POSITIONS)),
     );
+    const written = await writing.catch((error: TransportError) => {
+      // What waiting does not heal concerns all, and is told to who receives.
+      if (!error.transient) this.#lose(error);
+      throw error;
+    });
     if (!written) {
       this.#lose(new Error("another process receives from it now"));
       throw this.#failure;

@@ -8,6 +8,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ServiceBusClient, ServiceBusReceivedMessage, ServiceBusSessionReceiver } from "@azure/service-bus";
+import { unlessAborted } from "../../abort.ts";
 import { TransportError } from "../../errors.ts";
 import type { Session } from "../backlog-receiving.ts";
 import type { KeyedBacklog, Received } from "../keyed-backlog.ts";
@@ -87,15 +88,13 @@ export class ServiceBusSession implements Session<ServiceBusHandle> {
   /** Takes one session after the other, as long as somebody waits for one and there is room. */
   async #run(): Promise<void> {
     const { signal } = this.#closing;
-    const closed = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
     while (!signal.aborted) {
       if (this.#holders.size >= this.#reading.maxSessions) {
         await new Promise<void>((resolve) => (this.#room = resolve));
         continue;
       }
       try {
-        await Promise.race([this.backlog.untilAsked(), closed]);
-        if (signal.aborted) return;
+        await unlessAborted(this.backlog.untilAsked(), signal);
         const receiver = await this.#accept(signal);
         // What nobody waits for any more is left to others.
         if (signal.aborted || !this.backlog.asked) await receiver.close();
@@ -148,8 +147,8 @@ export class SessionHolder {
   readonly #unsettled = new Map<ServiceBusReceivedMessage, () => void>();
   #idle: NodeJS.Timeout | undefined;
   #ended = false;
-  /** Rejects when the session is given up or lost: the client waits for a lost answer for a minute. */
-  readonly #ending = Promise.withResolvers<never>();
+  /** Settlements under way, which end with the session: the client waits for a lost answer for a minute. */
+  readonly #settling = new Set<(over: TransportError) => void>();
 
   /** `onEnd`: null if it was given up. */
   constructor(
@@ -160,7 +159,6 @@ export class SessionHolder {
     this.#receiver = receiver;
     this.#backlog = backlog;
     this.#onEnd = onEnd;
-    this.#ending.promise.catch(() => {});
     receiver.subscribe(
       {
         processMessage: (received) => this.#take(received),
@@ -185,7 +183,17 @@ export class SessionHolder {
 
   async #settle(received: ServiceBusReceivedMessage, work: () => Promise<void>): Promise<void> {
     if (this.#ended) throw this.#over();
-    await Promise.race([work(), this.#ending.promise]);
+    const { promise, reject } = Promise.withResolvers<never>();
+    this.#settling.add(reject);
+    try {
+      await Promise.race([work(), promise]);
+    } catch (error) {
+      // The client has tried again by itself. What is not settled comes again with its session, to somebody; held on to, it never would.
+      await this.#end(null);
+      throw error;
+    } finally {
+      this.#settling.delete(reject);
+    }
     this.#unsettled.get(received)?.();
     this.#unsettled.delete(received);
     if (this.#unsettled.size === 0) this.#rest();
@@ -220,7 +228,7 @@ export class SessionHolder {
   async #end(error: unknown): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
-    this.#ending.reject(this.#over());
+    for (const over of this.#settling) over(this.#over());
     clearTimeout(this.#idle);
     for (const key of this.#keys) this.#backlog.forget(key);
     for (const settled of this.#unsettled.values()) settled();
