@@ -5,6 +5,7 @@
  * asks for a new one.
  */
 import { type Channel, type ChannelModel, type ConfirmChannel, connect } from "amqplib";
+import { unlessAborted } from "../../abort.ts";
 import { TransportError } from "../../errors.ts";
 
 const CONNECT_WITHIN_MS = 10_000;
@@ -19,8 +20,8 @@ const HEARTBEAT = 10;
 
 interface Connected {
   connection: ChannelModel;
-  /** Rejects when the connection is lost: not every question that is under way then gets an answer. */
-  lost: Promise<never>;
+  /** Aborts when the connection is lost: not every question that is under way then gets an answer. */
+  lost: AbortSignal;
   lose: (error: unknown) => void;
   blocked: boolean;
 }
@@ -74,7 +75,7 @@ export class Link {
     if (connected === null) return await question;
     const timer = setTimeout(() => this.abandon(connected), ANSWER_WITHIN_MS);
     try {
-      return await Promise.race([question, connected.lost]);
+      return await unlessAborted(question, connected.lost);
     } finally {
       clearTimeout(timer);
     }
@@ -95,7 +96,7 @@ export class Link {
   async close(): Promise<void> {
     this.#closed = true;
     const connected = await this.#connecting?.catch(() => null);
-    if (connected) await Promise.race([connected.connection.close(), connected.lost]).catch(() => {});
+    if (connected) await unlessAborted(connected.connection.close(), connected.lost).catch(() => {});
   }
 
   /** `doing`: as in "While <doing>". */
@@ -123,8 +124,13 @@ export class Link {
       cause = error;
     });
     const lose = (error: unknown) => lost(this.error("using a channel", cause ?? error));
-    channel.on("close", () => lose(new Error("the channel was closed with its connection")));
-    this.#connected?.lost.catch(lose);
+    const connection = this.#connected?.lost;
+    const lostToo = () => lose(connection!.reason);
+    connection?.addEventListener("abort", lostToo, { once: true });
+    channel.on("close", () => {
+      connection?.removeEventListener("abort", lostToo);
+      lose(new Error("the channel was closed with its connection"));
+    });
     return channel;
   }
 
@@ -148,16 +154,15 @@ export class Link {
   }
 
   #watchedConnection(connection: ChannelModel): Connected {
-    const { promise: lost, reject } = Promise.withResolvers<never>();
-    lost.catch(() => {});
+    const lost = new AbortController();
     const lose = (error: unknown) => {
       if (this.#connected === connected) {
         this.#connecting = null;
         this.#connected = null;
       }
-      reject(this.error("using the connection", error ?? new Error("it was closed")));
+      lost.abort(this.error("using the connection", error ?? new Error("it was closed")));
     };
-    const connected: Connected = { connection, lost, lose, blocked: false };
+    const connected: Connected = { connection, lost: lost.signal, lose, blocked: false };
     connection.on("error", lose);
     connection.on("close", lose);
     connection.on("blocked", () => {
