@@ -21,6 +21,8 @@ export interface InputProvider<S extends z.ZodType, T> {
 }
 
 const MOST_OPEN = 10_000;
+/** What is told together, when all of it is delivered: far less than may be open, since whoever takes it may wait for more first. */
+const MOST_AT_ONCE = 1_000;
 const MOST_WAITING_BYTES = 256 * 1024;
 /** Of what is not delivered yet when the provider is told to end. */
 const PATIENCE_MS = 5_000;
@@ -89,20 +91,20 @@ async function relay<S extends z.ZodType, T>(
 class Writing<T> {
   readonly #output: LineOutput;
   readonly #delivered: (messages: readonly T[]) => Promise<void>;
-  #waiting: T[] = [];
-  #lines: Buffer[] = [];
+  readonly #waiting: T[] = [];
+  readonly #lines: Buffer[] = [];
   #bytes = 0;
   /** Put and not delivered. */
   #open = 0;
-  #flushing: Promise<void> | null = null;
+  #flushing = false;
   #telling = Promise.resolve();
-  readonly #failure = Promise.withResolvers<never>();
+  #failure: { error: unknown } | null = null;
+  /** Called when something is taken or delivered, and when that fails. */
+  #onChange: () => void = () => {};
 
   constructor(output: LineOutput, delivered: (messages: readonly T[]) => Promise<void>) {
     this.#output = output;
     this.#delivered = delivered;
-    // Whoever waits next hears of it.
-    this.#failure.promise.catch(() => {});
   }
 
   async put(message: T): Promise<void> {
@@ -111,34 +113,50 @@ class Writing<T> {
     this.#lines.push(line);
     this.#bytes += line.length;
     this.#open++;
-    this.#flushing ??= this.#flush();
-    if (this.#bytes >= MOST_WAITING_BYTES) await Promise.race([this.#flushing, this.#failure.promise]);
-    while (this.#open >= MOST_OPEN) await Promise.race([this.#telling, this.#failure.promise, turn()]);
+    if (!this.#flushing) void this.#flush();
+    await this.#until(() => this.#bytes < MOST_WAITING_BYTES && this.#open < MOST_OPEN);
   }
 
   async done(): Promise<void> {
-    while (this.#flushing !== null) await Promise.race([this.#flushing, this.#failure.promise]);
-    while (this.#open > 0) await Promise.race([this.#telling, this.#failure.promise, turn()]);
+    await this.#until(() => this.#open === 0);
+  }
+
+  async #until(met: () => boolean): Promise<void> {
+    for (;;) {
+      if (this.#failure !== null) throw this.#failure.error;
+      if (met()) return;
+      await new Promise<void>((resolve) => {
+        this.#onChange = resolve;
+      });
+    }
   }
 
   /** After a turn of the event loop, in which more may come. */
   async #flush(): Promise<void> {
+    this.#flushing = true;
     await turn();
     while (this.#lines.length > 0) {
-      const [messages, lines] = [this.#waiting, this.#lines];
-      [this.#waiting, this.#lines, this.#bytes] = [[], [], 0];
-      const delivery = this.#output.write(Buffer.concat(lines), lines.length);
+      const messages = this.#waiting.splice(0, MOST_AT_ONCE);
+      const data = Buffer.concat(this.#lines.splice(0, MOST_AT_ONCE));
+      this.#bytes -= data.length;
+      this.#onChange();
+      const delivery = this.#output.write(data, messages.length);
       this.#telling = this.#telling
         .then(() => delivery)
         .then(() => this.#delivered(messages))
         .then(() => {
           this.#open -= messages.length;
         });
-      this.#telling.catch((error: unknown) => this.#failure.reject(error));
+      // After a failure nothing is told any more; whoever puts the next one, or waits, hears of it.
+      this.#telling
+        .catch((error: unknown) => {
+          this.#failure ??= { error };
+        })
+        .finally(() => this.#onChange());
       delivery.catch(() => {});
       await this.#output.taken;
     }
-    this.#flushing = null;
+    this.#flushing = false;
   }
 }
 
