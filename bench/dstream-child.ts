@@ -13,7 +13,14 @@ export function dstream(command: string, config: string, env: Record<string, str
   });
 }
 
+/** Throws where it has ended: nothing that it was waited for comes then. */
+export function mustRun({ exitCode, signalCode }: ChildProcess): void {
+  if (exitCode !== null || signalCode !== null)
+    throw new Error(`a dstream process ended before it was told to (${signalCode ?? `exit code ${exitCode}`})`);
+}
+
 export async function usageOf(child: ChildProcess): Promise<Usage> {
+  mustRun(child);
   const answer = once(child, "message");
   child.send("usage");
   const [{ usage }] = (await answer) as [{ usage: Usage }];
@@ -22,7 +29,7 @@ export async function usageOf(child: ChildProcess): Promise<Usage> {
 
 /** Ends it as its supervisor would. Rejects where it has ended before. */
 export async function endOf(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) throw new Error("a dstream process ended before it was told to");
+  mustRun(child);
   const ended = once(child, "exit");
   child.kill("SIGTERM");
   await ended;

@@ -12,19 +12,18 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { LEASE_MS, lockStores, SharedTable, type SharingIngester, until } from "../test/support/ingesters.ts";
-import { median, numbersOf } from "./measure.ts";
+import { median, numbersOf, onlyOf } from "./measure.ts";
 
 const EVERY_MS = 20;
 /** So that it is not always the same moment between two renewals. */
 const RENEWED_EVERY_MS = LEASE_MS / 3;
 
 export async function run(args: string[]): Promise<void> {
-  const only = args.includes("--only") ? args.splice(args.indexOf("--only"), 2)[1] : undefined;
+  const measuring = onlyOf(args, Object.keys(lockStores));
   const { runs } = numbersOf(args, { runs: 3 });
   const told: string[] = [];
-  for (const [locks, { missing }] of Object.entries(lockStores)) {
-    if (only !== undefined && only !== locks) continue;
-    const lack = missing();
+  for (const locks of measuring) {
+    const lack = lockStores[locks]!.missing();
     if (lack !== null) {
       console.log(`${locks}: left out: ${lack}`);
       continue;

@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SqlServerSimulator } from "../simulator/index.ts";
 import { TcpProxy } from "../test/support/proxy.ts";
-import { dstream, endOf, usageOf } from "./dstream-child.ts";
+import { dstream, endOf, mustRun, usageOf } from "./dstream-child.ts";
 import { numbersOf, whole } from "./measure.ts";
 
 const DATABASE = "Bench";
@@ -77,9 +77,7 @@ async function measured(
   await writeFile(config, configuration(locks));
   const began = performance.now();
   const ingester = dstream("ingester", config, {
-    DSTREAM_DB_CONNECTION_STRING: simulator
-      .connectionStringFor(DATABASE)
-      .replace(String(simulator.port), String(proxy.port)),
+    DSTREAM_DB_CONNECTION_STRING: proxy.through(simulator.connectionStringFor(DATABASE)),
   });
   stack.defer(() => endOf(ingester));
 
@@ -87,6 +85,7 @@ async function measured(
   for (let quiet = 0; quiet < QUIET_SECONDS; ) {
     const before = counter.requests;
     await sleep(1_000);
+    mustRun(ingester);
     const many = counter.requests - before;
     quiet = many > 0 && many <= QUIET_REQUESTS ? quiet + 1 : 0;
     if (quiet === 0) startedAfter = (performance.now() - began) / 1000;

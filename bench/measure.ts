@@ -32,6 +32,15 @@ export function numbersOf<K extends string>(args: string[], defaults: Record<K, 
   return numbers;
 }
 
+/** Those that are measured: all, or the one that `--only` names, which is taken out of the arguments. */
+export function onlyOf<T extends string>(args: string[], all: readonly T[]): readonly T[] {
+  const at = args.indexOf("--only");
+  if (at < 0) return all;
+  const [, name] = args.splice(at, 2);
+  if (!all.includes(name as T)) throw new Error(`--only takes one of ${all.join(", ")}`);
+  return [name as T];
+}
+
 /** 1,234,567 */
 export function whole(value: number): string {
   return Math.round(value).toLocaleString("en-US");

@@ -17,7 +17,7 @@ import { queueOf as sqsQueueOf } from "../src/transports/sqs/names.ts";
 import { brokers } from "../test/support/brokers.ts";
 import type { TestServer } from "../test/support/server.ts";
 import { type BareSender, bareSenders } from "./bare.ts";
-import { interleaved, median, numbersOf, whole } from "./measure.ts";
+import { interleaved, median, numbersOf, onlyOf, whole } from "./measure.ts";
 
 const KEYS = ["dbo.Persons", "dbo.Cars", "sales.Orders", "dbo.Items"];
 /** As large as a row message of the 19-column shape. */
@@ -26,20 +26,19 @@ const BODY_BYTES = 700;
 const AT_ONCE = 1_000;
 
 export async function run(args: string[]): Promise<void> {
-  const only = args.includes("--only") ? args.splice(args.indexOf("--only"), 2)[1] : undefined;
+  const measuring = onlyOf(args, Object.keys(brokers) as BrokerType[]);
   const { runs, changes } = numbersOf(args, { runs: 5, changes: 20_000 });
   const told: string[] = [];
-  for (const [type, broker] of Object.entries(brokers)) {
-    if (only !== undefined && only !== type) continue;
+  for (const type of measuring) {
+    const broker = brokers[type]!;
     const lack = broker.missing();
-    const bare = bareSenders[type as BrokerType];
     if (lack !== null) {
       console.log(`${type}: left out: ${lack}`);
       continue;
     }
     const server = await broker.start();
     try {
-      const shares = await compared(type as BrokerType, server, bare, runs, changes);
+      const shares = await compared(type, server, bareSenders[type], runs, changes);
       told.push(`${type} row ${shares.row}% batch ${shares.batch}%`);
     } finally {
       await server.close();

@@ -27,6 +27,8 @@ if (spawnSync("docker", ["compose", "version"]).status !== 0) {
   );
   process.exit(1);
 }
+// Docker and the suites hear of it, too, and end; then what was started is taken down.
+process.on("SIGINT", () => {});
 let code = await run("docker", ["compose", "-f", COMPOSE, "up", "--detach", "--wait"]);
 try {
   if (code === 0) {

@@ -55,7 +55,11 @@ export class DemoChild {
     closeSync(log);
     this.#process = child;
     this.#expected = false;
+    // One that is stopped hears of nothing else when this process ends before it.
+    const kill = () => child.kill("SIGKILL");
+    process.once("exit", kill);
     child.once("exit", (code, signal) => {
+      process.removeListener("exit", kill);
       if (this.#process !== child) return;
       this.#process = null;
       if (!this.#expected)

@@ -69,7 +69,8 @@ export class Sharing {
   #held = new Map<string, Holding>();
   /** Being asked for. */
   #asked = new Set<string>();
-  #self: { lock: Lock; number: number } | null = null;
+  /** `since`: as the store last told it. */
+  #self: { lock: Lock; number: number; since: number } | null = null;
   #awaitedLease = 0;
   #said = "";
   #nudged = new AbortController();
@@ -139,12 +140,13 @@ export class Sharing {
       const name = this.#memberName(number);
       if (owners.has(name)) continue;
       const lock = await this.#acquire(name, stopping);
-      if (lock !== null) this.#self = { lock, number };
+      // Nobody is told yet: it came just now.
+      if (lock !== null) this.#self = { lock, number, since: Number.POSITIVE_INFINITY };
     }
     const own = this.#memberName(this.#self.number);
     const beginning = this.#memberName("");
-    // Not in the answer yet: it came just now.
-    const since = owners.get(own)?.since.getTime() ?? Number.POSITIVE_INFINITY;
+    const since = owners.get(own)?.since.getTime() ?? this.#self.since;
+    this.#self.since = since;
     const others = [...owners].filter(([name]) => name.startsWith(beginning) && name !== own);
     const older = others.filter(([name, owner]) => {
       const difference = owner.since.getTime() - since;

@@ -92,9 +92,7 @@ if (storage !== null) {
 const file = join(dir, "dstream.hcl");
 await writeFile(file, configuration());
 const env = {
-  DSTREAM_DB_CONNECTION_STRING: simulator
-    .connectionStringFor(DATABASE)
-    .replace(String(simulator.port), String(proxy.port)),
+  DSTREAM_DB_CONNECTION_STRING: proxy.through(simulator.connectionStringFor(DATABASE)),
   DSTREAM_LOG_LEVEL: "info",
   ...broker?.env,
   ...(blobs !== null && { DSTREAM_BLOB_CONNECTION_STRING: blobs.url }),
@@ -200,7 +198,7 @@ async function misfortunes(): Promise<number> {
       if (shifted !== null) return;
       const hours = random.pick([-5, -1, 1, 5]);
       // What is one machine's by its nature has one clock.
-      const one = values.queue === "embedded" ? null : random.pick(children);
+      const one = [values.queue, values.locks].includes("embedded") ? null : random.pick(children);
       display.line(
         `the clock of ${one?.label ?? "all"} is ${Math.abs(hours)} h ${hours < 0 ? "behind" : "ahead"} for 8 s`,
       );

@@ -30,13 +30,16 @@ export async function startBehindProxy(type: BrokerType): Promise<{ server: Test
   // Kafka tells its clients where to go on.
   const port = await freePort();
   const proxy = await TcpProxy.start(port);
-  const server = await startKafka({ port, advertisedPort: proxy.port });
-  return { server: { ...server, url: server.url.replace(String(port), String(proxy.port)) }, proxy };
+  const server = await startKafka({ port, advertisedPort: proxy.port }).catch(async (error: unknown) => {
+    await proxy.close();
+    throw error;
+  });
+  return { server: { ...server, url: proxy.through(server.url) }, proxy };
 }
 
 /** For servers that do not: the first port in the connection string is the proxy's then. */
 export async function behindProxy(server: TestServer): Promise<{ server: TestServer; proxy: TcpProxy }> {
   const port = /:(\d{2,5})\b/.exec(server.url)![1]!;
   const proxy = await TcpProxy.start(Number(port));
-  return { server: { ...server, url: server.url.replaceAll(`:${port}`, `:${proxy.port}`) }, proxy };
+  return { server: { ...server, url: proxy.through(server.url) }, proxy };
 }

@@ -68,7 +68,12 @@ messages-storage { enabled = true, uri = "jdbc:h2:${folder}/messages;WRITE_DELAY
     await server.close();
     await gate.close();
   };
-  await start();
+  try {
+    await start();
+  } catch (error) {
+    await gate.close();
+    throw error;
+  }
   const url = `http://key:secret@127.0.0.1:${port}?region=elasticmq`;
   // A killed router's messages come again after it.
   const block = 'visibility_timeout = "3s"';

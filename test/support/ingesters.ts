@@ -121,9 +121,7 @@ export class SharedTable {
     this.#cleanup.defer(() => proxy.close());
     const ingester = new SharingIngester(label, this.folder, proxy, {
       ...this.#env,
-      DSTREAM_DB_CONNECTION_STRING: this.simulator
-        .connectionStringFor(DATABASE)
-        .replace(String(this.simulator.port), String(proxy.port)),
+      DSTREAM_DB_CONNECTION_STRING: proxy.through(this.simulator.connectionStringFor(DATABASE)),
     });
     this.#cleanup.defer(() => ingester.kill());
     ingester.process.start();

@@ -6,20 +6,22 @@ import { resetSocket } from "../../simulator/tds/reset-socket.ts";
 export class TcpProxy {
   readonly #pairs = new Set<[Socket, Socket]>();
   readonly #server: Server;
+  readonly #targetPort: number;
   #shut = false;
   #held: { what: Buffer; gates: (() => void)[] } | null = null;
 
   readonly #listen: (() => (chunk: Buffer) => void) | undefined;
 
-  private constructor(server: Server, listen: (() => (chunk: Buffer) => void) | undefined) {
+  private constructor(server: Server, targetPort: number, listen: (() => (chunk: Buffer) => void) | undefined) {
     this.#server = server;
+    this.#targetPort = targetPort;
     this.#listen = listen;
   }
 
   /** `listen`: called for each client; what it answers hears what that client says. */
   static async start(targetPort: number, listen?: () => (chunk: Buffer) => void): Promise<TcpProxy> {
     const server = createServer({ allowHalfOpen: false });
-    const proxy = new TcpProxy(server, listen);
+    const proxy = new TcpProxy(server, targetPort, listen);
     server.on("connection", (client) => {
       if (proxy.#shut) resetSocket(client);
       else proxy.#join([client, connect(targetPort, "127.0.0.1")]);
@@ -30,6 +32,11 @@ export class TcpProxy {
 
   get port(): number {
     return (this.#server.address() as { port: number }).port;
+  }
+
+  /** The address of the server with this one's port, wherever it stands. */
+  through(address: string): string {
+    return address.replaceAll(new RegExp(`(?<=[:,=])${this.#targetPort}\\b`, "g"), String(this.port));
   }
 
   /** Until it is opened again: resets every connection, and each that is made. */

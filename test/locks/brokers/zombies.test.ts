@@ -25,7 +25,7 @@ for (const [locks, { missing }] of Object.entries(lockStores)) {
     test("stopped in the middle of a send: what arrives late is a repeat, and its checkpoint is refused", async (t) => {
       const { table, zombie } = await begin(t, locks);
       // The queue's file is locked by somebody else: the send waits for that.
-      const queue = new DatabaseSync(join(table.folder, ".dstream", "queue.db"));
+      const queue = new DatabaseSync(join(table.folder, ".dstream", "queue.db"), { timeout: 5_000 });
       queue.exec("BEGIN IMMEDIATE");
       const read = table.seen("[dbo_Events_CT]");
       await table.insert(5);
