@@ -29,6 +29,8 @@ interface Part {
 }
 
 const RETRY_MS = { initial: 100, max: 5_000 };
+/** Half a second to a second after the first: what is throttled for a moment is no news. */
+const TOLD_AT_ATTEMPT = 4;
 /** What a batch's reason for the dead letters quotes. */
 const QUOTED_REFUSALS = 5;
 
@@ -124,7 +126,7 @@ export class Consignment {
   /** An unavailable queue is waited for; a lost lease means that all of it comes again, so there is nothing left to do. */
   async #settle(settlement: () => Promise<void>): Promise<void> {
     const backoff = new Backoff(RETRY_MS);
-    while (!this.#ended) {
+    for (let attempt = 1; !this.#ended; attempt++) {
       try {
         await settlement();
         return;
@@ -135,7 +137,9 @@ export class Consignment {
           this.#end();
           return;
         }
-        this.#logger.debug({ key, error }, "could not settle a delivery yet");
+        if (attempt === TOLD_AT_ATTEMPT)
+          this.#logger.warn({ key, error, advice: error.advice }, "a delivery cannot be settled yet; its key waits");
+        else this.#logger.debug({ key, error }, "could not settle a delivery yet");
       }
       await waitFor(backoff.next(), this.#cut);
       if (this.#cut.aborted) this.#end();

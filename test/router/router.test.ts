@@ -355,6 +355,32 @@ test("a stop does not wait for ever for a destination that hangs or is away: its
   }
 });
 
+test("what the ingest queue cannot be told is told again, with one warning where it takes longer, and the key goes on", async () => {
+  const { transport, sender, route, arrived, log, emptied, close } = await start();
+  let refusals = 5;
+  const source = gated(transport, async (call, when) => {
+    if (call === "complete" && when === "before" && refusals-- > 0)
+      throw new TransportError("unavailable", "slow down", { advice: "It is waited for." });
+  });
+  await sender.send(rows("persons", 6));
+  const { end } = route({ source });
+  assert.deepEqual(idsOf(await arrived("persons", 6)), idsOf(rows("persons", 6)));
+  await emptied();
+  await end();
+  const warnings = log.filter(({ level }) => Number(level) >= 40);
+  assert.deepEqual(
+    warnings.map(({ msg, key, advice }) => ({ msg, key, advice })),
+    [
+      {
+        msg: "a delivery cannot be settled yet; its key waits",
+        key: "dbo.persons",
+        advice: "It is waited for.",
+      },
+    ],
+  );
+  await close();
+});
+
 test("an ingest queue that is away is waited for, at start and later, with one line each", async () => {
   const { transport, sender, route, arrived, log, logged, close } = await start();
   let failures = 0;
