@@ -122,6 +122,8 @@ class BacklogDelivery<T> implements Delivery {
   readonly #stream: SharedStream<T>;
   readonly #onSettled: () => Promise<void>;
   #left: Received<T>[];
+  /** Dead letters that are there, and whose messages could not be settled yet. */
+  readonly #buried = new Set<Message>();
 
   constructor(session: Session<T>, batch: KeyBatch<T>, stream: SharedStream<T>, onSettled: () => Promise<void>) {
     this.#session = session;
@@ -154,10 +156,21 @@ class BacklogDelivery<T> implements Delivery {
     const doing = "dead-lettering a message of";
     if (this.#session.deadLetter !== undefined) await this.#asking(doing, this.#session.deadLetter(at, reason));
     else {
-      await this.#stream.bury?.(message, reason);
+      if (!this.#buried.has(message)) await this.#bury(message, reason);
       await this.#asking(doing, this.#session.settle([at]));
     }
     this.#left = this.#left.filter((received) => received !== at);
+  }
+
+  async #bury(message: Message, reason: string): Promise<void> {
+    try {
+      await this.#stream.bury?.(message, reason);
+      this.#buried.add(message);
+    } catch (error) {
+      // The message stays, and its key with it: what waiting does not heal is told to who receives.
+      if (!(error instanceof TransportError) || !error.transient) this.#session.backlog.fail(error);
+      throw error;
+    }
   }
 
   async #asking(doing: string, answer: Promise<void>): Promise<void> {
@@ -176,7 +189,7 @@ class BacklogDelivery<T> implements Delivery {
     return new TransportError(
       later ? "unavailable" : "rejected",
       `While ${doing} ${what}: ${(cause as Error).message}; ${then}.`,
-      { cause },
+      { cause, advice: cause instanceof TransportError ? cause.advice : undefined },
     );
   }
 }

@@ -14,6 +14,8 @@ class OneSeat {
   readonly sessions: FakeSession[] = [];
   taken = 0;
   failing = 0;
+  readonly buried: string[] = [];
+  unburied: TransportError | null = null;
 
   async open(backlog: KeyedBacklog<number>): Promise<FakeSession> {
     if (this.failing-- > 0) throw new TransportError("unavailable", "The server is away.");
@@ -22,6 +24,11 @@ class OneSeat {
     const session = new FakeSession(backlog, () => this.taken--);
     this.sessions.push(session);
     return session;
+  }
+
+  async bury({ id }: Message): Promise<void> {
+    if (this.unburied !== null) throw this.unburied;
+    this.buried.push(id);
   }
 }
 
@@ -40,7 +47,7 @@ class FakeSession implements Session<number> {
   refusals = 0;
 
   async settle(): Promise<void> {
-    if (this.refusals-- > 0) throw new TransportError("unavailable", "Slow down.");
+    if (this.refusals-- > 0) throw new TransportError("unavailable", "Slow down.", { advice: "It is waited for." });
     if (this.lost) throw new TransportError("rejected", "The session is lost.");
   }
 
@@ -127,7 +134,11 @@ test("what the system could not be told now is told later: the delivery is held 
   const [session] = stream.sessions;
   session!.refusals = 2;
   for (let n = 0; n < 2; n++)
-    await assert.rejects(held.complete(), { reason: "unavailable", message: /Slow down\.; it is still held/ });
+    await assert.rejects(held.complete(), {
+      reason: "unavailable",
+      message: /Slow down\.; it is still held/,
+      advice: "It is waited for.",
+    });
   session!.backlog.put({ message: message("m-2"), handle: 2 });
   const next = asking.next();
   await held.complete();
@@ -136,4 +147,28 @@ test("what the system could not be told now is told later: the delivery is held 
     ["m-2"],
   );
   assert.equal(session!.closed, 0);
+});
+
+test("a dead letter is made once, however often its message cannot be settled then", async () => {
+  const stream = new OneSeat();
+  const receiver = new BacklogReceiving(stream).receiver();
+  const asking = receiver.deliveries(forever)[Symbol.asyncIterator]();
+  const { value: held } = (await asking.next()) as { value: Delivery };
+  stream.sessions[0]!.refusals = 3;
+  for (let n = 0; n < 3; n++)
+    await assert.rejects(held.deadLetter(held.messages[0]!, "poison"), { reason: "unavailable" });
+  await held.deadLetter(held.messages[0]!, "poison");
+  await held.complete();
+  assert.deepEqual(stream.buried, ["m-1"]);
+});
+
+test("where dead letters are refused for good, receiving ends with the reason: the key does not stand still in silence", async () => {
+  const stream = new OneSeat();
+  const receiver = new BacklogReceiving(stream).receiver();
+  const asking = receiver.deliveries(forever)[Symbol.asyncIterator]();
+  const { value: held } = (await asking.next()) as { value: Delivery };
+  const next = asking.next();
+  stream.unburied = new TransportError("rejected", "No right to make the queue.", { advice: "Give it." });
+  await assert.rejects(held.deadLetter(held.messages[0]!, "poison"), { reason: "rejected" });
+  await assert.rejects(next, { message: "No right to make the queue.", advice: "Give it." });
 });
