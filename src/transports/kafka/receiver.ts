@@ -21,7 +21,7 @@ import type { KeyedBacklog, Received } from "../keyed-backlog.ts";
 import { Settled } from "../settled.ts";
 import { SharedWork } from "../shared-work.ts";
 import { CommittedConsumer } from "./committed-consumer.ts";
-import { type KafkaConnection, kafkaError } from "./connection.ts";
+import { isMissingTopic, type KafkaConnection, kafkaError } from "./connection.ts";
 import { messageOf } from "./message.ts";
 
 export interface KafkaReading {
@@ -244,7 +244,9 @@ export class KafkaSession implements Session<KafkaHandle> {
     } catch (error) {
       // What was settled is settled: with the next commit the broker hears of it.
       for (const { partition } of offsets) if (this.#settled.has(partition)) this.#risen.add(partition);
-      const failure = kafkaError(`committing offsets of ${what}`, connection.where, error);
+      let failure = kafkaError(`committing offsets of ${what}`, connection.where, error);
+      // A coordinator that has just started may not know the topic yet; one that is gone is missed in reading.
+      if (isMissingTopic(error)) failure = new TransportError("unavailable", failure.message, { cause: error });
       // What waiting does not heal concerns all, and is told to who receives.
       if (!failure.transient) this.#lose(failure);
       throw failure;
@@ -253,8 +255,11 @@ export class KafkaSession implements Session<KafkaHandle> {
 
   #mustHave(assignment: number): void {
     if (this.#failure !== null) throw this.#failure;
-    if (assignment === this.#assignment && this.#isMember()) return;
-    throw new TransportError("rejected", "its partition was given to another member of the group");
+    if (assignment !== this.#assignment)
+      throw new TransportError("rejected", "its partition was given to another member of the group");
+    // By the clock, or by a coordinator that is away. With the next heartbeat it is known: ours still, or another assignment.
+    if (!this.#isMember())
+      throw new TransportError("unavailable", "the group's coordinator has not been heard of for a session's time");
   }
 
   #lose(error: unknown): void {

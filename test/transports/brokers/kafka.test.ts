@@ -10,6 +10,7 @@ import { KAFKA_USER, missingKafka, startKafka } from "../../support/kafka.ts";
 import { missingServer, type TestServer, temporaryFolder } from "../../support/server.ts";
 import { AUDIENCE, CLIENT, ISSUER, startTokenEndpoint } from "../../support/token-endpoint.ts";
 import { ids, message, patiently, transportContract } from "../contract.ts";
+import { take } from "../take.ts";
 import { type KafkaPlace, open } from "./kafka-opener.ts";
 
 const lack = missingKafka();
@@ -36,6 +37,27 @@ else {
       const own = await startKafka();
       return { server: own, opener: { module, options: placeAt(own.url, SHORT) } };
     },
+  });
+
+  test("a clock that is set forward by more than a session takes no delivery away from who has it", async () => {
+    const transport = await open(placeAt(given ?? server!.url, "10s"));
+    const queue = { kind: "queue", name: "ingest-queue" } as const;
+    try {
+      await transport.ensure(queue);
+      const sender = await transport.sender(queue);
+      await sender.send([{ id: "m-1", key: "k", body: Buffer.from("{}"), properties: {} }]);
+      const [held] = await take(await transport.receiver(queue), 1);
+      const now = Date.now;
+      Date.now = () => now() + 3_600_000;
+      try {
+        await assert.rejects(held!.complete(), { reason: "unavailable", message: /still held/ });
+      } finally {
+        Date.now = now;
+      }
+      await held!.complete();
+    } finally {
+      await transport.close();
+    }
   });
 
   test("SASL lets in who signs in right, and tells others what to look at", async () => {
