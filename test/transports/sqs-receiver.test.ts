@@ -1,14 +1,17 @@
-/** What an SQS receiver holds is bounded, on a queue that has more than that to give. */
+/** What an SQS receiver holds and lets go, on a queue that has ever more to give; and which errors of SQS are waited for. */
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   ChangeMessageVisibilityBatchCommand,
   DeleteMessageBatchCommand,
+  GetQueueUrlCommand,
   ReceiveMessageCommand,
   type SQSClient,
 } from "@aws-sdk/client-sqs";
 import { BacklogReceiving } from "../../src/transports/backlog-receiving.ts";
+import { openLink, sqsError } from "../../src/transports/sqs/link.ts";
 import { type SqsHandle, SqsSession } from "../../src/transports/sqs/receiver.ts";
 import type { Delivery } from "../../src/transports/transport.ts";
 import { patiently } from "./contract.ts";
@@ -54,7 +57,7 @@ class Endless {
 }
 
 function receivingFrom(queue: Endless, visibilityMs: number): BacklogReceiving<SqsHandle> {
-  const link = { client: queue as unknown as SQSClient, where: "a test" };
+  const link = { client: queue as unknown as SQSClient, where: "a test", hasAnswered: false };
   return new BacklogReceiving<SqsHandle>({
     what: "queue test",
     open: async (backlog) => new SqsSession({ link, what: "queue test", url: "q", visibilityMs, waitMs: 0 }, backlog),
@@ -132,4 +135,27 @@ test("a message that cannot be held any longer does not keep the others from bei
   await Promise.all(settling);
   assert.ok(!queue.renewed.has("5"));
   await receiving.close();
+});
+
+test("credentials that are not there are an error at the start, and waited for once SQS has answered", async () => {
+  const server = createServer((request, response) => {
+    request.resume();
+    response.writeHead(200, { "content-type": "application/x-amz-json-1.0" }).end('{"QueueUrl":"http://x/q"}');
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  try {
+    const link = openLink(
+      `http://key:secret@127.0.0.1:${(server.address() as { port: number }).port}?region=eu-west-1`,
+    );
+    const none = Object.assign(new Error("Could not load credentials"), { name: "CredentialsProviderError" });
+    const before = sqsError("receiving", link, none);
+    assert.equal(before.reason, "rejected");
+    assert.match(before.advice!, /access keys/);
+    await link.client.send(new GetQueueUrlCommand({ QueueName: "q" }));
+    assert.equal(sqsError("receiving", link, none).reason, "unavailable");
+    link.client.destroy();
+  } finally {
+    server.close();
+    server.closeAllConnections();
+  }
 });

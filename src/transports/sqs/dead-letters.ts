@@ -43,7 +43,7 @@ export async function bury({ link, what, url }: Burying, message: Message, reaso
       }),
     );
   } catch (error) {
-    throw sqsError(`dead-lettering a message of ${what}`, link.where, error);
+    throw sqsError(`dead-lettering a message of ${what}`, link, error);
   }
 }
 
@@ -65,7 +65,7 @@ export function deadLettersOf({ link, what, url, home }: Burying): DeadLetters {
         }
       }
     } catch (error) {
-      throw sqsError(`looking at the dead letters of ${what}`, link.where, error);
+      throw sqsError(`looking at the dead letters of ${what}`, link, error);
     }
   };
   return {

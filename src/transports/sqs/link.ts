@@ -1,11 +1,13 @@
 /** How SQS is reached, and what its errors mean. */
-import { SQSClient } from "@aws-sdk/client-sqs";
+import { SQSClient, type SQSClientConfig } from "@aws-sdk/client-sqs";
 import { TransportError } from "../../errors.ts";
 
 export interface SqsLink {
   client: SQSClient;
   /** Region or address, for errors. */
   where: string;
+  /** Whether SQS has ever answered: then there are credentials, even where they cannot be had anew just now. */
+  hasAnswered: boolean;
 }
 
 const CONNECT_WITHIN_MS = 10_000;
@@ -18,7 +20,7 @@ const ANSWER_WITHIN_MS = 40_000;
  */
 export function openLink(connectionString: string): SqsLink {
   const text = connectionString.trim();
-  if (/^[a-z]{2}(-[a-z]+)+-\d$/.test(text)) return { client: client({ region: text }), where: text };
+  if (/^[a-z]{2}(-[a-z]+)+-\d$/.test(text)) return link({ region: text }, text);
   const url = URL.parse(text);
   if (url === null || !/^https?:$/.test(url.protocol)) {
     throw new TransportError("rejected", "The connection string is none of SQS.", {
@@ -38,11 +40,11 @@ export function openLink(connectionString: string): SqsLink {
           },
         };
   const endpoint = `${url.protocol}//${url.host}`;
-  return { client: client({ endpoint, ...(region && { region }), ...credentials }), where: url.host };
+  return link({ endpoint, ...(region && { region }), ...credentials }, url.host);
 }
 
-function client(options: ConstructorParameters<typeof SQSClient>[0]): SQSClient {
-  return new SQSClient({
+function link(options: SQSClientConfig, where: string): SqsLink {
+  const client = new SQSClient({
     ...options,
     // Who calls tries again, and is told meanwhile.
     maxAttempts: 2,
@@ -52,14 +54,24 @@ function client(options: ConstructorParameters<typeof SQSClient>[0]): SQSClient 
       throwOnRequestTimeout: true,
     },
   });
+  const made: SqsLink = { client, where, hasAnswered: false };
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const answer = await next(args);
+      made.hasAnswered = true;
+      return answer;
+    },
+    { step: "deserialize", name: "dstreamAnswered" },
+  );
+  return made;
 }
 
 /** `doing`: as in "While <doing>". */
-export function sqsError(doing: string, where: string, error: unknown): TransportError {
+export function sqsError(doing: string, { where, hasAnswered }: SqsLink, error: unknown): TransportError {
   if (error instanceof TransportError) return error;
   const { name, message } = error as Error;
   const said = `While ${doing} at SQS ${where}: ${message || name}`;
-  const advice = ADVICE[name];
+  const advice = name === "CredentialsProviderError" && hasAnswered ? undefined : ADVICE[name];
   if (advice !== undefined) return new TransportError("rejected", said, { cause: error, advice });
   return new TransportError("unavailable", said, { cause: error, advice: "It is waited for." });
 }

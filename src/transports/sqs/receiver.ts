@@ -126,7 +126,7 @@ export class SqsSession implements Session<SqsHandle> {
           }
         }
       } catch (error) {
-        this.#lose(sqsError(`receiving from ${what}`, link.where, error));
+        this.#lose(sqsError(`receiving from ${what}`, link, error));
       }
     }
   }
@@ -139,7 +139,7 @@ export class SqsSession implements Session<SqsHandle> {
       const { Failed = [] } = await link.client.send(new DeleteMessageBatchCommand({ QueueUrl: url, Entries }));
       if (Failed.length > 0) throw new Error(Failed[0]!.Message ?? Failed[0]!.Code);
     } catch (error) {
-      const failure = sqsError(`settling messages of ${what}`, link.where, error);
+      const failure = sqsError(`settling messages of ${what}`, link, error);
       // What waiting does not heal concerns all, and is told to who receives.
       if (!failure.transient) this.#lose(failure);
       throw failure;
@@ -160,7 +160,7 @@ export class SqsSession implements Session<SqsHandle> {
       try {
         await this.#hold(ten, this.#reading.visibilityMs);
       } catch (error) {
-        failure = sqsError(`holding messages of ${this.#reading.what}`, this.#reading.link.where, error);
+        failure = sqsError(`holding messages of ${this.#reading.what}`, this.#reading.link, error);
       }
     }
     this.#renewing = false;

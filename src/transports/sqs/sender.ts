@@ -61,7 +61,7 @@ export class SqsSender implements Sender {
     const { Failed = [] } = await link.client
       .send(new SendMessageBatchCommand({ QueueUrl: url, Entries }))
       .catch((error: unknown) => {
-        throw sqsError(doing, link.where, error);
+        throw sqsError(doing, link, error);
       });
     if (Failed.length === 0) return;
     const [first] = Failed.toSorted((a, b) => Number(a.Id) - Number(b.Id));
@@ -74,7 +74,7 @@ export class SqsSender implements Sender {
     const error = Object.assign(new Error(first!.Message ?? first!.Code ?? "refused"), {
       name: first!.Code ?? "Error",
     });
-    throw sqsError(doing, link.where, error);
+    throw sqsError(doing, link, error);
   }
 
   #tooLarge(message: Message): TransportError {

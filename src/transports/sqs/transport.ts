@@ -187,7 +187,7 @@ export class SqsTransport implements Transport {
     try {
       return await work();
     } catch (error) {
-      throw sqsError(doing, this.#link.where, error);
+      throw sqsError(doing, this.#link, error);
     }
   }
 }
