@@ -88,3 +88,18 @@ test("after a position that could not be saved nothing is told any more, and the
   assert.match(provider.rest.join("\n"), /The disk is full at 3\./);
   assert.deepEqual(provider.delivered(), [1, 2]);
 });
+
+for (const [how, tell] of [
+  ["SIGTERM", (child: ChildProcess) => child.kill("SIGTERM")],
+  ["the end of its standard input", (child: ChildProcess) => child.stdin!.end()],
+] as const)
+  test(`an input that waits for acknowledgements ends on ${how}, cleans up, and gives what is on its way some time`, async () => {
+    using provider = new Provider({ count: 20_000 });
+    await provider.until(() => provider.state.read === 9_999);
+    tell(provider.child);
+    await provider.until(() => provider.rest.includes("cleaned up"));
+    // Acknowledgements that are late, where there may be some.
+    if (how === "SIGTERM") provider.acknowledge(10_000);
+    assert.equal(await provider.end(), 0, provider.rest.join("\n"));
+    assert.equal(provider.delivered().length, how === "SIGTERM" ? 10_000 : 0);
+  });

@@ -17,9 +17,13 @@ let file: number | undefined;
 await runInput({
   config: z.object({ count: z.number(), file: z.string(), unsaved: z.number().optional() }),
   async *read({ config }) {
-    for (let n = 1; n <= config.count; n++) {
-      yield n;
-      read = n;
+    try {
+      for (let n = 1; n <= config.count; n++) {
+        yield n;
+        read = n;
+      }
+    } finally {
+      process.stderr.write("cleaned up\n");
     }
   },
   delivered(n, { config }) {

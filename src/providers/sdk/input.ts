@@ -72,7 +72,7 @@ async function relay<S extends z.ZodType, T>(
   context: Context<z.output<S>>,
   output: LineOutput,
 ): Promise<void> {
-  const writing = new Writing<T>(output, async (messages) => {
+  const writing = new Writing<T>(output, context.signal, async (messages) => {
     if (provider.delivered !== undefined) for (const message of messages) await provider.delivered(message, context);
   });
   for await (const message of provider.read(context)) {
@@ -81,7 +81,7 @@ async function relay<S extends z.ZodType, T>(
   }
   // Who reads may have gone: what was not delivered is read again.
   const { promise: impatience, resolve } = Promise.withResolvers<void>();
-  const begin = () => setTimeout(resolve, PATIENCE_MS).unref();
+  const begin = () => setTimeout(resolve, PATIENCE_MS);
   if (context.signal.aborted) begin();
   else context.signal.addEventListener("abort", begin);
   await Promise.race([writing.done(), impatience]);
@@ -90,6 +90,7 @@ async function relay<S extends z.ZodType, T>(
 /** Puts together what comes while the pipe is busy, and tells in order what is delivered. */
 class Writing<T> {
   readonly #output: LineOutput;
+  readonly #stop: AbortSignal;
   readonly #delivered: (messages: readonly T[]) => Promise<void>;
   readonly #waiting: T[] = [];
   readonly #lines: Buffer[] = [];
@@ -102,11 +103,14 @@ class Writing<T> {
   /** Called when something is taken or delivered, and when that fails. */
   #onChange: () => void = () => {};
 
-  constructor(output: LineOutput, delivered: (messages: readonly T[]) => Promise<void>) {
+  constructor(output: LineOutput, stop: AbortSignal, delivered: (messages: readonly T[]) => Promise<void>) {
     this.#output = output;
+    this.#stop = stop;
+    stop.addEventListener("abort", () => this.#onChange());
     this.#delivered = delivered;
   }
 
+  /** Resolves when more may be put, or when nothing is to be any more. */
   async put(message: T): Promise<void> {
     const line = lineOf(message);
     this.#waiting.push(message);
@@ -114,7 +118,7 @@ class Writing<T> {
     this.#bytes += line.length;
     this.#open++;
     if (!this.#flushing) void this.#flush();
-    await this.#until(() => this.#bytes < MOST_WAITING_BYTES && this.#open < MOST_OPEN);
+    await this.#until(() => this.#stop.aborted || (this.#bytes < MOST_WAITING_BYTES && this.#open < MOST_OPEN));
   }
 
   async done(): Promise<void> {
