@@ -36,6 +36,25 @@ test("a thousand locks live on far beyond their lease, and end together", async 
   assert.equal((await (await opened(options)).owners("server/db/")).size, 0);
 });
 
+test("the lease of a lock that waited behind others for longer than that begins when it is asked for", async () => {
+  const own = await SqlServerSimulator.start({ databases: ["Locks"] });
+  after(() => own.close());
+  const store = await open({ connectionString: own.connectionStringFor("Locks"), table: "cdc_locks", leaseMs: 3_000 });
+  after(() => store.close());
+  await store.acquire("first", never);
+  const { rows } = await own.query("SELECT MAX(session_id) FROM sys.dm_exec_sessions WHERE session_id <> @@SPID");
+  own.faults.network({ bytesPerSecond: 3_000 }, { spid: Number(rows[0]![0]) });
+  const began = performance.now();
+  const locks = await Promise.all(Array.from({ length: 100 }, (_, n) => store.acquire(`a${n}`, never)));
+  const took = performance.now() - began;
+  own.faults.network({});
+  assert.ok(took > 2_500, "the last one waited for longer than a lease is vouched for");
+  assert.deepEqual(
+    locks.filter((lock) => lock!.lost.aborted),
+    [],
+  );
+});
+
 test("nobody who only looks makes the table", async () => {
   const options = place();
   const store = await opened(options);

@@ -37,6 +37,8 @@ export interface QueryOptions {
    * rest of the answer is called off.
    */
   stream?: RowStream;
+  /** Called when the query's turn has come and the connection is open, just before it is sent. */
+  onSend?: () => void;
 }
 
 export interface QueryResult {
@@ -107,6 +109,7 @@ export class SqlConnection {
   ): Promise<QueryResult> {
     signal.throwIfAborted();
     const connection = await this.#open(signal);
+    options.onSend?.();
     try {
       return await execute(connection, sql, parameters, signal, options, this.#times);
     } catch (error) {

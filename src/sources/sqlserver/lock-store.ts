@@ -24,6 +24,13 @@ export interface SqlServerLockOptions {
   leaseMs?: number;
 }
 
+interface AskOptions {
+  /** Where the table is missing there are no rows; else it is made. */
+  none?: boolean;
+  connection?: SqlConnection;
+  onSend?: () => void;
+}
+
 /** Two processes made the same table or row at once: the second try finds it. */
 const RACES = new Set([2714, 2627, 2601]);
 const MISSING_TABLE = 208;
@@ -69,15 +76,13 @@ export class SqlServerLockStore implements LockStore {
   async acquire(name: string, signal: AbortSignal): Promise<Lock | null> {
     if (signal.aborted) return null;
     const lease = randomUUID();
-    let at = now();
-    let token = await this.#take(name, lease, null);
-    if (token === null) {
+    let taken = await this.#take(name, lease, null);
+    if (taken === null) {
       const [owner] = await this.#owners("name = @name", [text("name", name)]);
       if (owner === undefined || !hasEnded(owner.identity)) return null;
-      at = now();
-      token = await this.#take(name, lease, owner.lease);
+      taken = await this.#take(name, lease, owner.lease);
     }
-    return token === null ? null : await this.#locks.keep(name, token, lease, at, signal);
+    return taken === null ? null : await this.#locks.keep(name, taken.token, lease, taken.at, signal);
   }
 
   async owner(name: string): Promise<LockOwner | null> {
@@ -96,8 +101,12 @@ export class SqlServerLockStore implements LockStore {
     await Promise.all([this.#connection.close(), this.#renewals.close()]);
   }
 
-  /** The token; null: somebody has it. `dead`: an ownership that is over before its lease. */
-  async #take(name: string, lease: string, dead: string | null): Promise<number | null> {
+  /**
+   * Null: somebody has it. `at`: when it was asked for; while that waited behind others its lease had not begun. `dead`: an
+   * ownership that is over before its lease.
+   */
+  async #take(name: string, lease: string, dead: string | null): Promise<{ token: number; at: Moment } | null> {
+    let at = now();
     const { host, pid, realm, started } = this.#self;
     const until = `DATEADD(millisecond, ${this.#leaseMs}, SYSUTCDATETIME())`;
     const rows = await this.#query(
@@ -117,8 +126,13 @@ export class SqlServerLockStore implements LockStore {
         { name: "started", type: "bigint", value: started },
       ],
       `locking ${name} in`,
+      {
+        onSend: () => {
+          at = now();
+        },
+      },
     );
-    return rows[0] === undefined ? null : Number(rows[0][0]);
+    return rows[0] === undefined ? null : { token: Number(rows[0][0]), at };
   }
 
   async #owners(
@@ -198,16 +212,16 @@ export class SqlServerLockStore implements LockStore {
     );
   }
 
-  /** The rows of all result sets. `none`: where the table is missing there are none; else it is made. */
+  /** The rows of all result sets. */
   async #query(
     sql: string,
     parameters: Parameter[],
     doing: string,
-    { none = false, connection = this.#connection } = {},
+    { none = false, connection = this.#connection, onSend }: AskOptions = {},
   ): Promise<unknown[][]> {
     for (let attempt = 1; ; attempt++) {
       try {
-        const options = { doing: `${doing} the lock table ${this.#name}` };
+        const options = { doing: `${doing} the lock table ${this.#name}`, ...(onSend && { onSend }) };
         const { sets } = await connection.query(sql, parameters, NEVER, options);
         return sets.flatMap(({ rows }) => rows);
       } catch (error) {
