@@ -7,6 +7,7 @@ import { randomUUID } from "node:crypto";
 import { JetStreamApiCodes, JetStreamApiError } from "@nats-io/jetstream";
 import { type KV, Kvm } from "@nats-io/kv";
 import { TransportError } from "../errors.ts";
+import { readBucket } from "../nats/bucket.ts";
 import { NatsLink, type NatsOptions } from "../nats/link.ts";
 import { hasEnded, onceEach, type ProcessIdentity, thisProcess } from "../process-identity.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -118,15 +119,13 @@ export class NatsLockStore implements LockStore {
   }
 
   async owners(prefix: string): Promise<Map<string, LockOwner>> {
-    return await this.#ask(`looking who has ${prefix}…`, async (kv) => {
+    return await this.#link.ask(`looking who has ${prefix}…`, async (connected) => {
       const owners = new Map<string, LockOwner>();
       const ended = onceEach();
-      for await (const { operation, value, revision, created } of await kv.history()) {
-        if (operation !== "PUT") continue;
+      for (const { value, revision, created } of await readBucket(connected, this.#bucket)) {
         const entry = parse(value);
         if (entry.name.startsWith(prefix) && !ended(entry))
           owners.set(entry.name, this.#ownerOf({ entry, revision, created }));
-        else owners.delete(entry.name);
       }
       return owners;
     });

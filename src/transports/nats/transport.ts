@@ -11,6 +11,7 @@ import { Kvm } from "@nats-io/kv";
 import { nanos } from "@nats-io/transport-node";
 import { TransportError } from "../../errors.ts";
 import { NatsLockStore } from "../../locks/nats.ts";
+import { readBucket } from "../../nats/bucket.ts";
 import { type Connected, NatsLink } from "../../nats/link.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { BacklogReceiving } from "../backlog-receiving.ts";
@@ -95,7 +96,8 @@ export class NatsTransport implements Transport {
   }
 
   async remove(entity: Entity): Promise<void> {
-    await this.#parts.link.ask(`removing ${describe(entity)}`, async ({ js, jsm }) => {
+    await this.#parts.link.ask(`removing ${describe(entity)}`, async (connected) => {
+      const { js, jsm } = connected;
       const positions = await new Kvm(js).open(POSITIONS);
       const unlessMissing = (error: unknown) => {
         if (!(error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound)) throw error;
@@ -105,7 +107,7 @@ export class NatsTransport implements Transport {
       if (entity.kind === "topic") {
         // Another subscription is a position of its own, and its reader's alone.
         const prefix = `${entity.name}/`;
-        for await (const key of await positions.keys())
+        for (const { key } of await readBucket(connected, POSITIONS))
           if (Buffer.from(key, "base64url").toString().startsWith(prefix)) return;
       }
       await jsm.streams.delete(streamOf(entity.name)).catch(unlessMissing);
