@@ -58,6 +58,7 @@ export class SharedTable {
   movedBack: string | null = null;
   inserted = 0;
   readonly #env: Record<string, string>;
+  readonly #ingesters: SharingIngester[] = [];
   readonly #queue: Transport;
   readonly #checkpoints: SqlServerCheckpointStore;
   readonly #cleanup = new AsyncDisposableStack();
@@ -124,6 +125,7 @@ export class SharedTable {
       DSTREAM_DB_CONNECTION_STRING: proxy.through(this.simulator.connectionStringFor(DATABASE)),
     });
     this.#cleanup.defer(() => ingester.kill());
+    this.#ingesters.push(ingester);
     ingester.process.start();
     return ingester;
   }
@@ -136,7 +138,7 @@ export class SharedTable {
 
   /** Until the queue has had everything that was inserted. */
   async allArrived(): Promise<void> {
-    await until(() => this.arrived.length >= this.inserted, `the queue has ${this.inserted} changes`);
+    await this.#until(() => this.arrived.length >= this.inserted, `the queue has ${this.inserted} changes`);
   }
 
   /** Answers whether a statement with such a text has begun since. */
@@ -161,7 +163,7 @@ export class SharedTable {
       .toString("hex")
       .toUpperCase();
     let seen: StoredCheckpoint | null = null;
-    await until(async () => {
+    await this.#until(async () => {
       seen = await this.checkpoint();
       return seen !== null && seen.position.startLsn.toUpperCase() >= max;
     }, `the checkpoint is at ${max}`);
@@ -175,6 +177,14 @@ export class SharedTable {
 
   async close(): Promise<void> {
     await this.#cleanup.disposeAsync();
+  }
+
+  /** Says what every ingester has logged last, where it was in vain. */
+  async #until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
+    await until(condition, what).catch((error: Error) => {
+      const logs = this.#ingesters.map(({ process, died }) => `${died ?? process.label}\n${process.lastLines()}`);
+      throw new Error(`${error.message}; it has ${this.arrived.length}.\n${logs.join("\n\n")}`);
+    });
   }
 
   async #read(): Promise<void> {
