@@ -9,6 +9,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ServiceBusClient, ServiceBusReceivedMessage, ServiceBusSessionReceiver } from "@azure/service-bus";
 import { unlessAborted } from "../../abort.ts";
+import { Backoff, waitFor } from "../../backoff.ts";
 import { TransportError } from "../../errors.ts";
 import type { Session } from "../backlog-receiving.ts";
 import type { KeyedBacklog, Received } from "../keyed-backlog.ts";
@@ -37,6 +38,11 @@ const PREFETCH = 500;
 /** How long a session is held that has nothing more. */
 const IDLE_MS = 1_000;
 const CLOSE_WITHIN_MS = 1_000;
+/**
+ * How long a session is held on to that something of it could not be settled in. Each time that it comes again counts as a delivery of
+ * its messages: where taking works and settling does not, they would use up their deliveries in seconds.
+ */
+const UNSETTLED_MS = { initial: 1_000, max: 30_000 };
 /** https://learn.microsoft.com/azure/service-bus-messaging/service-bus-dead-letter-queues: 4 KB of UTF-16. */
 const LONGEST_REASON = 2_000;
 /** A renewal of a session's lock ends after so long: longer than anything is out. */
@@ -47,6 +53,7 @@ export class ServiceBusSession implements Session<ServiceBusHandle> {
   readonly #reading: ServiceBusReading;
   readonly #closing = new AbortController();
   readonly #holders = new Set<SessionHolder>();
+  readonly #unsettled = new Backoff(UNSETTLED_MS);
   #failure: TransportError | null = null;
   #room: (() => void) | null = null;
 
@@ -118,7 +125,7 @@ export class ServiceBusSession implements Session<ServiceBusHandle> {
   }
 
   #hold(receiver: ServiceBusSessionReceiver): void {
-    const holder = new SessionHolder(receiver, this.backlog, (error) => {
+    const holder = new SessionHolder(receiver, this.backlog, this.#unsettled, (error) => {
       this.#holders.delete(holder);
       this.#room?.();
       // A session that is lost is somebody else's; anything else concerns all.
@@ -141,23 +148,27 @@ export class ServiceBusSession implements Session<ServiceBusHandle> {
 export class SessionHolder {
   readonly #receiver: ServiceBusSessionReceiver;
   readonly #backlog: KeyedBacklog<ServiceBusHandle>;
+  readonly #pauses: Backoff;
   readonly #onEnd: (error: unknown) => void;
   readonly #keys = new Set<string>();
   /** What came and is not settled; the client asks for more as they are. */
   readonly #unsettled = new Map<ServiceBusReceivedMessage, () => void>();
   #idle: NodeJS.Timeout | undefined;
-  #ended = false;
+  readonly #ending = new AbortController();
   /** Settlements under way, which end with the session: the client waits for a lost answer for a minute. */
   readonly #settling = new Set<(over: TransportError) => void>();
+  #givingUp: Promise<void> | null = null;
 
-  /** `onEnd`: null if it was given up. */
+  /** `pauses`: of all sessions, before one is given up that could not be settled in. `onEnd`: null if it was given up. */
   constructor(
     receiver: ServiceBusSessionReceiver,
     backlog: KeyedBacklog<ServiceBusHandle>,
+    pauses: Backoff,
     onEnd: (error: unknown) => void,
   ) {
     this.#receiver = receiver;
     this.#backlog = backlog;
+    this.#pauses = pauses;
     this.#onEnd = onEnd;
     receiver.subscribe(
       {
@@ -182,21 +193,28 @@ export class SessionHolder {
   }
 
   async #settle(received: ServiceBusReceivedMessage, work: () => Promise<void>): Promise<void> {
-    if (this.#ended) throw this.#over();
+    const { signal } = this.#ending;
+    if (signal.aborted) throw this.#over();
     const { promise, reject } = Promise.withResolvers<never>();
     this.#settling.add(reject);
     try {
       await Promise.race([work(), promise]);
     } catch (error) {
       // The client has tried again by itself. What is not settled comes again with its session, to somebody; held on to, it never would.
-      await this.#end(null);
+      await (this.#givingUp ??= this.#giveUp());
       throw error;
     } finally {
       this.#settling.delete(reject);
     }
+    this.#pauses.reset();
     this.#unsettled.get(received)?.();
     this.#unsettled.delete(received);
     if (this.#unsettled.size === 0) this.#rest();
+  }
+
+  async #giveUp(): Promise<void> {
+    await waitFor(this.#pauses.next(), this.#ending.signal);
+    await this.#end(null);
   }
 
   async close(): Promise<void> {
@@ -204,7 +222,7 @@ export class SessionHolder {
   }
 
   #take(received: ServiceBusReceivedMessage): Promise<void> {
-    if (this.#ended) return Promise.resolve();
+    if (this.#ending.signal.aborted) return Promise.resolve();
     clearTimeout(this.#idle);
     const message = incoming(received);
     this.#keys.add(message.key);
@@ -226,8 +244,8 @@ export class SessionHolder {
   }
 
   async #end(error: unknown): Promise<void> {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.#ending.signal.aborted) return;
+    this.#ending.abort();
     for (const over of this.#settling) over(this.#over());
     clearTimeout(this.#idle);
     for (const key of this.#keys) this.#backlog.forget(key);
