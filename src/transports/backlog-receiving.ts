@@ -188,7 +188,7 @@ class BacklogDelivery<T> implements Delivery {
     const then = later ? "it is still held, and can be settled later" : "what was not settled comes again";
     return new TransportError(
       later ? "unavailable" : "rejected",
-      `While ${doing} ${what}: ${(cause as Error).message}; ${then}.`,
+      `While ${doing} ${what}: ${(cause as Error).message.replace(/\.$/, "")}; ${then}.`,
       { cause, advice: cause instanceof TransportError ? cause.advice : undefined },
     );
   }

@@ -136,7 +136,7 @@ test("what the system could not be told now is told later: the delivery is held 
   for (let n = 0; n < 2; n++)
     await assert.rejects(held.complete(), {
       reason: "unavailable",
-      message: /Slow down\.; it is still held/,
+      message: /Slow down; it is still held/,
       advice: "It is waited for.",
     });
   session!.backlog.put({ message: message("m-2"), handle: 2 });
