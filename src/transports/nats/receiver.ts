@@ -57,6 +57,8 @@ export class NatsSession implements Session<number> {
   #failure: TransportError | null = null;
   #settled = new Settled();
   #revision = 0;
+  /** What the position says, which is ahead of nothing that a former or later reader may still have to deliver. */
+  #savedFloor = 0;
   #lock: Lock | null = null;
   #messages: ConsumerMessages | null = null;
   readonly #saving = new SharedWork(() => this.#save());
@@ -179,11 +181,13 @@ export class NatsSession implements Session<number> {
 
   /** False: somebody else has written meanwhile. */
   async #write(kv: KV): Promise<boolean> {
-    const position: Position = { reader: this.#id, ...this.#settled.state() };
+    const state = this.#settled.state();
+    const position: Position = { reader: this.#id, ...state };
     try {
       this.#revision = await kv.put(keyOf(this.#reading.reader), JSON.stringify(position), {
         previousSeq: this.#revision,
       });
+      this.#savedFloor = state.floor;
       return true;
     } catch (error) {
       if (!(error instanceof JetStreamApiError) || !/wrong last sequence/i.test(error.message)) throw error;
@@ -196,13 +200,14 @@ export class NatsSession implements Session<number> {
   }
 
   /**
-   * The last one that is settled stays: a server that is killed with an empty stream may not know its last number any more, and would
+   * Only what the position says: who was refused it may have a successor that delivers the same messages again, and is to deliver
+   * them all. The last one that is settled stays: a server that is killed with an empty stream may not know its last number any more, and would
    * give numbers again that the position has passed.
    */
   async #delete(now: boolean): Promise<void> {
     const { deletes, link, stream, what } = this.#reading;
-    const { floor } = this.#settled;
-    if (!deletes || this.#revision === 0 || floor <= this.#deleted.floor) return;
+    const floor = this.#savedFloor;
+    if (!deletes || floor <= this.#deleted.floor) return;
     if (!now && performance.now() - this.#deleted.at < DELETE_EVERY_MS) return;
     this.#deleted = { floor, at: performance.now() };
     await link.ask(`deleting what is settled of ${what}`, ({ jsm }) => jsm.streams.purge(stream, { seq: floor }));

@@ -1,12 +1,14 @@
 /** The transport contract on a real NATS server. */
 import assert from "node:assert/strict";
-import { rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { selfSignedCertificate } from "../../../simulator/tds/certificate.ts";
+import type { Delivery } from "../../../src/transports/transport.ts";
 import { missingNats, startNats } from "../../support/nats.ts";
 import { missingServer, type TestServer, temporaryFolder } from "../../support/server.ts";
-import { transportContract } from "../contract.ts";
+import { ids, message, transportContract } from "../contract.ts";
 import { type NatsPlace, open } from "./nats-opener.ts";
 
 const lack = missingNats();
@@ -69,6 +71,47 @@ else {
       await transport.ensure({ kind: "queue", name: "ingest-queue" });
       await transport.close();
       await assert.rejects(at({}), /certificate/);
+    } finally {
+      await own.close();
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test("a user who may no longer write positions cannot settle: receiving ends with what to allow, and the messages come again", async () => {
+    const folder = temporaryFolder("nats-rights");
+    const [config, pid] = [join(folder, "nats.conf"), join(folder, "pid")];
+    const deny = (subjects: string[]) =>
+      writeFileSync(
+        config,
+        `jetstream { store_dir: "${folder}/data" }
+        authorization { users = [{ user: ada, password: secret,
+          permissions: { publish: { allow: ">", deny: ${JSON.stringify(subjects)} }, subscribe: ">" } }] }`,
+      );
+    deny([]);
+    const own = await startNats(["-c", config, "-P", pid]);
+    const queue = { kind: "queue", name: "ingest-queue" } as const;
+    const place = placeAt(own.url.replace("//", "//ada:secret@"), SHORT_MS);
+    try {
+      const transport = await open(place);
+      await transport.ensure(queue);
+      await (await transport.sender(queue)).send([message("m-1"), message("m-2")]);
+      const receives = (await transport.receiver(queue))
+        .deliveries(AbortSignal.timeout(20_000))
+        [Symbol.asyncIterator]();
+      const { value: held } = (await receives.next()) as { value: Delivery };
+      deny(["$KV.dstream-positions.>"]);
+      process.kill(Number(readFileSync(pid, "utf8")), "SIGHUP");
+      await sleep(500);
+      const refusal = { reason: "rejected", advice: /Allow the user to publish and subscribe/ };
+      await assert.rejects(held.complete(), refusal);
+      await assert.rejects(receives.next(), refusal);
+      await transport.close();
+      deny([]);
+      process.kill(Number(readFileSync(pid, "utf8")), "SIGHUP");
+      await sleep(500);
+      const next = await open(place);
+      assert.deepEqual(await ids(await next.receiver(queue), 2), ["m-1", "m-2"]);
+      await next.close();
     } finally {
       await own.close();
       rmSync(folder, { recursive: true });
