@@ -41,7 +41,8 @@ switch (task.do) {
     const receiver = await transport.receiver(entity);
     const delivery = await takeWhole(receiver, task.messages);
     say(`holding ${delivery.messages.map(({ id }) => id).join(" ")}`);
-    orders.on("line", async () => {
+    orders.on("line", async (order) => {
+      if (order === "close") return void transport.close().then(() => say("closed"));
       const outcome = await delivery.complete().then(
         () => "completed",
         () => "refused",

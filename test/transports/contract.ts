@@ -215,8 +215,8 @@ export function transportContract(subject: TransportUnderTest): void {
       assert.equal(await holding.line(), "completed");
     });
 
-    test("a receiver that was stopped beyond its lease cannot settle what another one has taken", async () => {
-      const { sender, receiver, child } = await start("short");
+    test("a receiver that was stopped beyond its lease cannot settle what another one has taken, nor does its end", async () => {
+      const { open, transport, sender, receiver, child } = await start("short");
       await sender.send([message("m-1"), message("m-2")]);
       const holding = child({ do: "hold", messages: 2 });
       assert.equal(await holding.line(), "holding m-1 m-2");
@@ -229,8 +229,12 @@ export function transportContract(subject: TransportUnderTest): void {
       holding.signal("SIGCONT");
       holding.tell("complete");
       assert.equal(await holding.line(), "refused");
+      holding.tell("close");
+      assert.equal(await holding.line(), "closed");
+      // From the system, and not from what the second has in its memory.
       await again.abandon();
-      assert.deepEqual(await ids(receiver, 2), ["m-1", "m-2"]);
+      await transport.close();
+      assert.deepEqual(await ids(await (await open()).receiver(QUEUE), 2), ["m-1", "m-2"]);
     });
 
     test("a message that is sent again with its id is delivered once, and counted, or comes again with its id", async () => {
