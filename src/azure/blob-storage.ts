@@ -32,6 +32,10 @@ export function statusOf(error: unknown): number | undefined {
   return error instanceof RestError ? error.statusCode : undefined;
 }
 
+export function isContainerMissing(error: unknown): boolean {
+  return error instanceof RestError && error.code === "ContainerNotFound";
+}
+
 /** `doing`: as in "While <doing>". */
 export async function askingBlobs<T>(container: ContainerClient, doing: string, work: () => Promise<T>): Promise<T> {
   try {
@@ -77,5 +81,7 @@ const ADVICE: Readonly<Record<string, string>> = {
     "Look at the account's name and key in the connection string, its firewall, and whether who signs in may read and write blobs.",
   AuthorizationPermissionMismatch: "Give who signs in the role Storage Blob Data Contributor on the container.",
   InvalidResourceName: "Container names have 3 to 63 lower-case letters, digits and single hyphens.",
+  ContainerNotFound:
+    "The container was deleted while dstream ran. Start dstream again, which makes it anew; what stood in it is gone.",
   AccountIsDisabled: "The storage account is disabled.",
 };

@@ -6,7 +6,7 @@
  * A write names the version that it follows: who takes a partition over writes first, and from then on nobody before him can.
  */
 import type { ContainerClient, RestError } from "@azure/storage-blob";
-import { askingBlobs, statusOf } from "../../azure/blob-storage.ts";
+import { askingBlobs, isContainerMissing, statusOf } from "../../azure/blob-storage.ts";
 import type { SettledState } from "../settled.ts";
 
 export interface Checkpoint {
@@ -64,7 +64,7 @@ export class PartitionCheckpoint {
         this.#etag = etag;
         return true;
       } catch (error) {
-        if (![404, 409, 412].includes(statusOf(error) ?? 0)) throw error;
+        if (![404, 409, 412].includes(statusOf(error) ?? 0) || isContainerMissing(error)) throw error;
         // The answer to an earlier try was lost: then this is what stands there.
         const { metadata: there, etag } = await this.#properties();
         if (there?.["owner"] !== this.#owner || !sameAs(there, metadata)) return false;

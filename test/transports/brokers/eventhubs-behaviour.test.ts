@@ -6,7 +6,7 @@ import { BlobServiceClient } from "@azure/storage-blob";
 import { TransportError } from "../../../src/errors.ts";
 import { EARLIEST, PartitionCheckpoint } from "../../../src/transports/eventhubs/checkpoints.ts";
 import { EventHubsLink } from "../../../src/transports/eventhubs/link.ts";
-import type { Entity, Transport } from "../../../src/transports/transport.ts";
+import type { Delivery, Entity, Transport } from "../../../src/transports/transport.ts";
 import { startServer, workplaceOf } from "../../cli/dstream.ts";
 import { missingEventHubs, startEventHubs } from "../../support/eventhubs.ts";
 import { missingServer } from "../../support/server.ts";
@@ -194,6 +194,23 @@ else {
     assert.equal(await b.store.save({ state: { floor: 8, beyond: [] }, offset: "800" }), true);
     const c = await PartitionCheckpoint.take(container, "fencing/checkpoint/0", "c", first);
     assert.equal(c.found.state.floor, 8);
+  });
+
+  test("with the container of its checkpoints deleted nothing is settled, and receiving ends with what to do", async () => {
+    const { opening } = fresh({ blob_container: "deleted" });
+    const transport = await opening();
+    await transport.ensure(QUEUE);
+    await (await transport.sender(QUEUE)).send(many(1, 2));
+    const receives = (await transport.receiver(QUEUE)).deliveries(AbortSignal.timeout(20_000))[Symbol.asyncIterator]();
+    const { value: held } = (await receives.next()) as { value: Delivery };
+    await BlobServiceClient.fromConnectionString(server.blobs).getContainerClient("deleted").delete();
+    const refusal = { reason: "rejected", message: /ContainerNotFound/, advice: /Start dstream again/ };
+    await assert.rejects(held.complete(), refusal);
+    await assert.rejects(receives.next(), refusal);
+    await transport.close();
+    const next = await opening();
+    assert.deepEqual(await ids(await next.receiver(QUEUE), 2), ["m-1", "m-2"]);
+    await next.close();
   });
 
   test("Azure's own checkpoint store reads the checkpoints", async () => {
