@@ -6,6 +6,7 @@ import { after, test } from "node:test";
 import { promisify } from "node:util";
 import { Admin, Producer } from "@platformatic/kafka";
 import { selfSignedCertificate } from "../../../simulator/tds/certificate.ts";
+import type { Delivery } from "../../../src/transports/transport.ts";
 import { KAFKA_USER, missingKafka, startKafka } from "../../support/kafka.ts";
 import { missingServer, type TestServer, temporaryFolder } from "../../support/server.ts";
 import { AUDIENCE, CLIENT, ISSUER, startTokenEndpoint } from "../../support/token-endpoint.ts";
@@ -58,6 +59,23 @@ else {
     } finally {
       await transport.close();
     }
+  });
+
+  test("a topic that is removed while a delivery of it is out ends receiving, with what to do", async () => {
+    const transport = await open(placeAt(given ?? server!.url, "10s"));
+    const queue = { kind: "queue", name: "ingest-queue" } as const;
+    await transport.ensure(queue);
+    await (await transport.sender(queue)).send([message("m-1")]);
+    const receives = (await transport.receiver(queue)).deliveries(AbortSignal.timeout(30_000))[Symbol.asyncIterator]();
+    const { value: held } = (await receives.next()) as { value: Delivery };
+    await transport.remove!(queue);
+    const next = assert.rejects(receives.next(), { reason: "rejected", advice: /when an ingester or a router/ });
+    await assert.rejects(
+      patiently(() => held.complete()),
+      { reason: "rejected" },
+    );
+    await next;
+    await transport.close();
   });
 
   test("SASL lets in who signs in right, and tells others what to look at", async () => {
