@@ -207,7 +207,8 @@ export class NatsSession implements Session<number> {
   async #delete(now: boolean): Promise<void> {
     const { deletes, link, stream, what } = this.#reading;
     const floor = this.#savedFloor;
-    if (!deletes || floor <= this.#deleted.floor) return;
+    // To nats-server "before message 1" is everything that there is (PurgeEx in server/filestore.go, seen with 2.9.10).
+    if (!deletes || floor < 2 || floor <= this.#deleted.floor) return;
     if (!now && performance.now() - this.#deleted.at < DELETE_EVERY_MS) return;
     this.#deleted = { floor, at: performance.now() };
     await link.ask(`deleting what is settled of ${what}`, ({ jsm }) => jsm.streams.purge(stream, { seq: floor }));

@@ -9,6 +9,7 @@ import type { Delivery } from "../../../src/transports/transport.ts";
 import { missingNats, startNats } from "../../support/nats.ts";
 import { missingServer, type TestServer, temporaryFolder } from "../../support/server.ts";
 import { ids, message, transportContract } from "../contract.ts";
+import { take } from "../take.ts";
 import { type NatsPlace, open } from "./nats-opener.ts";
 
 const lack = missingNats();
@@ -116,5 +117,28 @@ else {
       await own.close();
       rmSync(folder, { recursive: true });
     }
+  });
+
+  test("when only the first message of a stream is settled, the others stay", async () => {
+    const place = placeAt(given ?? server!.url, SHORT_MS);
+    const queue = { kind: "queue", name: "ingest-queue" } as const;
+    const transport = await open(place);
+    await transport.ensure(queue);
+    const rest = Array.from({ length: 50 }, (_, n) => message(`m-${n + 2}`, { key: "other" }));
+    await (await transport.sender(queue)).send([message("m-1"), ...rest]);
+    const [first, second] = await take(await transport.receiver(queue), 2);
+    assert.deepEqual(
+      first!.messages.map(({ id }) => id),
+      ["m-1"],
+    );
+    await first!.complete();
+    await second!.abandon();
+    await transport.close();
+    const next = await open(place);
+    assert.deepEqual(
+      await ids(await next.receiver(queue), 50),
+      rest.map(({ id }) => id),
+    );
+    await next.close();
   });
 }
