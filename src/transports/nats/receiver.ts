@@ -133,9 +133,10 @@ export class NatsSession implements Session<number> {
   /** From the first write on, whoever read the position before cannot write it any more. */
   async #takePosition({ js, jsm }: Connected): Promise<void> {
     const kv = await new Kvm(js).open(POSITIONS);
-    const { state } = await jsm.streams.info(this.#reading.stream);
     for (;;) {
       const found = await kv.get(keyOf(this.#reading.reader));
+      // After the position: a former reader may still have written it a moment ago, up to messages that came just before.
+      const { state } = await jsm.streams.info(this.#reading.stream);
       // What was purged leaves a marker, with a revision.
       let position: SettledState = found?.operation === "PUT" ? found.json<Position>() : { floor: 0, beyond: [] };
       // The stream was deleted and made anew.
