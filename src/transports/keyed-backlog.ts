@@ -49,6 +49,9 @@ export class KeyedBacklog<T> {
   #held = false;
   readonly #gatherMs: number;
 
+  /** Called whenever `bytes` and `count` have become less: who stopped putting for want of room may go on. */
+  onRoom: () => void = () => {};
+
   /** `gatherMs`: how long what has come waits for more to go out with; 0 is until the event loop turns. */
   constructor({ gatherMs = 0 }: { gatherMs?: number | undefined } = {}) {
     this.#gatherMs = gatherMs;
@@ -133,6 +136,7 @@ export class KeyedBacklog<T> {
     this.#bytes = 0;
     this.#count = 0;
     this.#out = 0;
+    this.onRoom();
   }
 
   /** The same for one key. */
@@ -145,6 +149,7 @@ export class KeyedBacklog<T> {
     for (const { message } of gone) this.#bytes -= messageSize(message);
     this.#count -= gone.length;
     if (lane.out !== null) this.#out--;
+    this.onRoom();
   }
 
   /** What waits and is meant goes out no more, and is forgotten. True: some of it is out, and may still be settled. */
@@ -161,6 +166,7 @@ export class KeyedBacklog<T> {
         this.#ready.delete(key);
       }
     }
+    this.onRoom();
     return isOut;
   }
 
@@ -181,6 +187,7 @@ export class KeyedBacklog<T> {
     for (const { message } of batch.received) this.#bytes -= messageSize(message);
     this.#count -= batch.received.length;
     this.#free(batch.key, []);
+    this.onRoom();
   }
 
   /** Those of the delivery that are not settled stand first in their key again. */
@@ -193,6 +200,7 @@ export class KeyedBacklog<T> {
       this.#count--;
     }
     this.#free(batch.key, left);
+    this.onRoom();
   }
 
   /** Everybody who waits now or later hears of it. The first counts. */

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import { after, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Message, messageSize } from "../../src/change/message.ts";
 import { TransportError } from "../../src/errors.ts";
 import { Router } from "../../src/router/router.ts";
@@ -321,6 +322,31 @@ export function transportContract(subject: TransportUnderTest): void {
         await ids(receiver, count),
         many.map(({ id }) => id),
       );
+    });
+
+    test("however much is out when all of it is settled at once, what is behind it comes", async () => {
+      const { sender, receiver } = await start();
+      const body = Buffer.alloc(60_000, "x");
+      const sent = Array.from({ length: 250 }, (_, n) => message(`m-${n}`, { key: `Persons-${n % 25}`, body }));
+      await sender.send(sent);
+      const seen = new Set<string>();
+      const stop = new AbortController();
+      let out: Delivery[] = [];
+      const taking = (async () => {
+        for await (const delivery of receiver.deliveries(stop.signal)) out.push(delivery);
+      })();
+      for (const end = performance.now() + 60_000; seen.size < sent.length; ) {
+        for (let before = -1; out.length > before || out.length === 0; await sleep(500)) {
+          assert.ok(performance.now() < end, `${seen.size} of ${sent.length} have come`);
+          before = out.length;
+        }
+        const all = out;
+        out = [];
+        for (const { messages } of all) for (const { id } of messages) seen.add(id);
+        await Promise.all(all.map((delivery) => delivery.complete()));
+      }
+      stop.abort();
+      await taking;
     });
 
     test("two processes may make the same entity at once", async () => {

@@ -63,6 +63,9 @@ export class EventHubsSession implements Session<EventHubsHandle> {
   constructor(reading: EventHubsReading, backlog: KeyedBacklog<EventHubsHandle>) {
     this.#reading = reading;
     this.backlog = backlog;
+    backlog.onRoom = () => {
+      for (const partition of this.#partitions) partition.grant();
+    };
     this.#connection = new HubConnection(reading.link, reading.hub, randomUUID());
     this.#running = this.#run().catch((error: unknown) => this.#lose(error));
   }
@@ -77,7 +80,6 @@ export class EventHubsSession implements Session<EventHubsHandle> {
     const settling = [...Map.groupBy(handles, ({ partition }) => partition)].map(([partition, ofIt]) =>
       partition.settle(ofIt.map(({ sequenceNumber }) => sequenceNumber)),
     );
-    for (const partition of this.#partitions) partition.grant();
     await Promise.all(settling);
   }
 

@@ -75,6 +75,7 @@ export class KafkaSession implements Session<KafkaHandle> {
   constructor(reading: KafkaReading, backlog: KeyedBacklog<KafkaHandle>) {
     this.#reading = reading;
     this.backlog = backlog;
+    backlog.onRoom = () => this.#room?.();
     const { connection, group, sessionTimeoutMs } = reading;
     this.#consumer = new CommittedConsumer({
       ...connection.options,
@@ -113,7 +114,6 @@ export class KafkaSession implements Session<KafkaHandle> {
       const { partition, offset } = handle;
       if (this.#settled.get(partition)!.settle([offset])) this.#risen.add(partition);
     }
-    this.#room?.();
     await this.#committing.done();
     this.#mustHave(received[0]!.handle.assignment);
   }

@@ -69,6 +69,7 @@ export class NatsSession implements Session<number> {
   constructor(reading: Reading, backlog: KeyedBacklog<number>) {
     this.#reading = reading;
     this.backlog = backlog;
+    backlog.onRoom = () => this.#room?.();
     this.#running = this.#run().catch((error: unknown) => this.#lose(error));
   }
 
@@ -79,7 +80,6 @@ export class NatsSession implements Session<number> {
   async settle(received: readonly Received<number>[]): Promise<void> {
     if (this.#failure !== null) throw this.#failure;
     this.#settled.settle(received.map(({ handle }) => handle));
-    this.#room?.();
     await this.#saving.done();
   }
 

@@ -56,6 +56,7 @@ export class SqsSession implements Session<SqsHandle> {
   constructor(reading: SqsReading, backlog: KeyedBacklog<SqsHandle>) {
     this.#reading = reading;
     this.backlog = backlog;
+    backlog.onRoom = () => this.#room?.();
     this.#renewal = setInterval(() => void this.#renew(), reading.visibilityMs / 3);
     this.#running = this.#run();
   }
@@ -74,8 +75,6 @@ export class SqsSession implements Session<SqsHandle> {
       throw this.#failure!;
     }
     for (const ten of inTens(handles)) await this.#delete(ten);
-    // Its backlog forgets them once this has resolved.
-    setImmediate(() => this.#room?.());
   }
 
   async close(): Promise<void> {
