@@ -1,6 +1,13 @@
 /** Azure Blob Storage, for what keeps small things there: how an account is reached, and what its errors mean. */
 import { DefaultAzureCredential } from "@azure/identity";
-import { BlobServiceClient, type ContainerClient, RestError, type StoragePipelineOptions } from "@azure/storage-blob";
+import {
+  BlobServiceClient,
+  type ContainerClient,
+  newPipeline,
+  type RequestPolicyFactory,
+  RestError,
+  type StoragePipelineOptions,
+} from "@azure/storage-blob";
 import { TransportError } from "../errors.ts";
 
 export interface BlobPlace {
@@ -11,8 +18,20 @@ export interface BlobPlace {
   whose: string;
 }
 
-/** Retries are the callers': they have to hear of it in time. */
-const PIPELINE: StoragePipelineOptions = { retryOptions: { maxTries: 2, tryTimeoutInMs: 4_000, retryDelayInMs: 200 } };
+/** Of one try. Retries are the callers': they have to hear of it in time. */
+const ANSWER_WITHIN_MS = 4_000;
+const PIPELINE: StoragePipelineOptions = {
+  retryOptions: { maxTries: 2, tryTimeoutInMs: ANSWER_WITHIN_MS, retryDelayInMs: 200 },
+};
+/** `tryTimeoutInMs` is told to the service alone: where the network says nothing any more, the client would wait for ever. */
+const timeLimit: RequestPolicyFactory = {
+  create: (next) => ({
+    sendRequest: async (request) => {
+      request.timeout = ANSWER_WITHIN_MS;
+      return await next.sendRequest(request);
+    },
+  }),
+};
 
 /** Makes the container where it is missing. */
 export async function openContainer({ connectionString, containerName, whose }: BlobPlace): Promise<ContainerClient> {
@@ -57,9 +76,9 @@ function clientOf(connectionString: string, whose: string): BlobServiceClient {
     if (/^https?:\/\//i.test(text)) {
       // An address with a shared access signature signs in by itself.
       const credential = text.includes("sig=") ? undefined : new DefaultAzureCredential();
-      return new BlobServiceClient(text, credential, PIPELINE);
+      return limited(new BlobServiceClient(text, credential));
     }
-    return BlobServiceClient.fromConnectionString(text, PIPELINE);
+    return limited(BlobServiceClient.fromConnectionString(text));
   } catch (error) {
     throw new TransportError(
       "rejected",
@@ -72,6 +91,12 @@ function clientOf(connectionString: string, whose: string): BlobServiceClient {
       },
     );
   }
+}
+
+function limited({ url, credential }: BlobServiceClient): BlobServiceClient {
+  const pipeline = newPipeline(credential, PIPELINE);
+  pipeline.factories.unshift(timeLimit);
+  return new BlobServiceClient(url, pipeline);
 }
 
 /** https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes */
