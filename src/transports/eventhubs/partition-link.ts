@@ -34,6 +34,8 @@ export class HubConnection {
   readonly #id: string;
   readonly #open = new Set<(why: Error | null) => void>();
   #connecting: Promise<ConnectionContextBase> | null = null;
+  /** Aborts when the connection that is, or is being made, is lost: questions on it are given up at once. */
+  #lost = new AbortController();
 
   /** `id`: names this reader to the service. */
   constructor(link: EventHubsLink, hub: string, id: string) {
@@ -95,6 +97,7 @@ export class HubConnection {
   async close(): Promise<void> {
     const context = await this.#connecting?.catch(() => null);
     this.#connecting = null;
+    this.#lost.abort();
     for (const end of [...this.#open]) end(null);
     if (!context) return;
     await context.cbsSession.close().catch(() => {});
@@ -117,22 +120,31 @@ export class HubConnection {
       operationTimeoutInMs: WITHIN_MS,
     });
     const { connection } = context;
+    const here = (this.#lost = new AbortController());
     // Errors are told to whoever waits for something.
     connection.on("connection_error" as never, () => {});
-    connection.on("disconnected" as never, () => {
-      this.#connecting = null;
-      for (const end of [...this.#open]) end(translate(new Error("the connection is lost")));
-    });
-    await context.cbsSession.init({ timeoutInMs: WITHIN_MS });
+    const lost = (why: Error) => {
+      if (here.signal.aborted) return;
+      here.abort();
+      if (this.#lost === here) this.#connecting = null;
+      for (const end of [...this.#open]) end(translate(why));
+    };
+    // What a peer says that it may not say; nobody listening for it would end the process.
+    connection.on("error" as never, () => lost(new Error("the connection is out of order")));
+    connection.on("disconnected" as never, () => lost(new Error("the connection is lost")));
+    // One that the service closes is not told as disconnected.
+    connection.on("connection_close" as never, () => lost(new Error("the service closed the connection")));
+    await context.cbsSession.init({ timeoutInMs: WITHIN_MS, abortSignal: here.signal });
     return context;
   }
 
   /** A token for the address, now and again before it ends. */
   async #claim(context: ConnectionContextBase, audience: string): Promise<{ stop(): void }> {
     let timer: NodeJS.Timeout | undefined;
+    const { signal: abortSignal } = this.#lost;
     const claim = async () => {
       const { token, type, renewInMs } = await this.#link.claim(audience);
-      await context.cbsSession.negotiateClaim(audience, token, type, { timeoutInMs: WITHIN_MS });
+      await context.cbsSession.negotiateClaim(audience, token, type, { timeoutInMs: WITHIN_MS, abortSignal });
       timer = setTimeout(() => void claim().catch(() => {}), renewInMs).unref();
     };
     await claim();
