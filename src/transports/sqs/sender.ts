@@ -19,6 +19,12 @@ export interface SqsSending {
 }
 
 const MOST_ENTRIES = 10;
+/**
+ * What SQS refuses for good of one message: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html and
+ * .../API_SendMessageBatch.html. A queue that is there may take less than max_message_bytes (MaximumMessageSize).
+ */
+const TOO_LARGE = /must be shorter than|longer than|BatchRequestTooLong|MessageTooLong/i;
+const INVALID = new Set(["InvalidMessageContents", "InvalidParameterValue", "InvalidAttributeValue"]);
 
 export class SqsSender implements Sender {
   readonly #sending: SqsSending;
@@ -38,7 +44,7 @@ export class SqsSender implements Sender {
   async close(): Promise<void> {}
 
   async #inTurn(messages: readonly Message[]): Promise<void> {
-    let batch: Outgoing[] = [];
+    let batch: { message: Message; out: Outgoing }[] = [];
     let bytes = 0;
     for (const message of messages) {
       const out = outgoing(message);
@@ -48,19 +54,22 @@ export class SqsSender implements Sender {
         await this.#hand(batch);
         [batch, bytes] = [[], 0];
       }
-      batch.push(out);
+      batch.push({ message, out });
       bytes += size;
     }
     if (batch.length > 0) await this.#hand(batch);
   }
 
-  async #hand(batch: readonly Outgoing[]): Promise<void> {
+  async #hand(batch: readonly { message: Message; out: Outgoing }[]): Promise<void> {
     const { link, url, what, logger } = this.#sending;
     const doing = `sending to ${what}`;
-    const Entries = batch.map((out, index) => ({ Id: String(index), ...out }));
+    const Entries = batch.map(({ out }, index) => ({ Id: String(index), ...out }));
     const { Failed = [] } = await link.client
       .send(new SendMessageBatchCommand({ QueueUrl: url, Entries }))
-      .catch((error: unknown) => {
+      .catch((error: Error) => {
+        // Of all of them: alone, the one that is too large is the one that is refused.
+        if (batch.length === 1 && TOO_LARGE.test(`${error.name} ${error.message}`))
+          throw this.#tooLarge(batch[0]!.message, error.message);
         throw sqsError(doing, link, error);
       });
     if (Failed.length === 0) return;
@@ -68,20 +77,24 @@ export class SqsSender implements Sender {
     // What stands behind the first that failed may have been taken: it is sent again with the others, and dropped by its id.
     if (Failed.length < batch.length - Number(first!.Id))
       logger.error(
-        { queue: url, failed: Failed.map(({ Id }) => batch[Number(Id)]!.MessageDeduplicationId) },
+        { queue: url, failed: Failed.map(({ Id }) => batch[Number(Id)]!.message.id) },
         "SQS took later messages of a batch and not earlier ones: these arrive behind them",
       );
-    const error = Object.assign(new Error(first!.Message ?? first!.Code ?? "refused"), {
-      name: first!.Code ?? "Error",
-    });
-    throw sqsError(doing, link, error);
+    const { Message: said = "", Code: code = "Error" } = first!;
+    const { message } = batch[Number(first!.Id)]!;
+    if (TOO_LARGE.test(`${code} ${said}`)) throw this.#tooLarge(message, said);
+    if (INVALID.has(code))
+      throw new TransportError("rejected", `Cannot send message ${message.id} to ${what}: ${said || code}`, {
+        messageId: message.id,
+        advice: "SQS takes no message with these characters or attributes.",
+      });
+    throw sqsError(doing, link, Object.assign(new Error(said || code), { name: code }));
   }
 
-  #tooLarge(message: Message): TransportError {
-    const { what, maxMessageBytes } = this.#sending;
+  #tooLarge(message: Message, said = `SQS takes ${this.#sending.maxMessageBytes} at most here.`): TransportError {
     return new TransportError(
       "too_large",
-      `Cannot send message ${message.id} to ${what}: it has ${messageSize(message)} bytes, SQS takes ${maxMessageBytes} at most here.`,
+      `Cannot send message ${message.id} to ${this.#sending.what}: it has ${messageSize(message)} bytes, ${said}`,
       {
         messageId: message.id,
         advice:
