@@ -46,7 +46,9 @@ export async function show(id: string, options: CommonOptions): Promise<number> 
 export async function replay(ids: string[], options: CommonOptions & { all?: boolean }): Promise<number> {
   if (ids.length > 0 === (options.all === true)) throw new UsageError("Name the dead letters to replay, or say --all.");
   await using places = await Places.open(options);
-  const letters = options.all ? await places.list(EVERY) : await Promise.all(ids.map((id) => places.find(id)));
+  const letters = options.all ? await places.list(EVERY) : [];
+  // One after the other: RabbitMQ and SQS show what they show to one at a time.
+  for (const id of ids) letters.push(await places.find(id));
   for (const letter of letters) {
     await places.replay(letter);
     process.stdout.write(`${letter.id}  sent again to the ingest queue\n`);
