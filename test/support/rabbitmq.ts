@@ -11,7 +11,8 @@ export function missingRabbitMq(): string | null {
   return "there is no RabbitMQ: apt-get install rabbitmq-server, or name one with TEST_RABBITMQ_URL";
 }
 
-export async function startRabbitMq(): Promise<TestServer> {
+/** `consumerTimeoutMs`: how long a delivery may be out; the broker looks every half second then. */
+export async function startRabbitMq({ consumerTimeoutMs = 0 } = {}): Promise<TestServer> {
   const folder = temporaryFolder("rabbitmq");
   const [port, distribution, epmd] = [await freePort(), await freePort(), await freePort()];
   writeFileSync(
@@ -39,7 +40,11 @@ export async function startRabbitMq(): Promise<TestServer> {
       RABBITMQ_DIST_PORT: String(distribution),
       ERL_EPMD_PORT: String(epmd),
       ERL_EPMD_ADDRESS: "127.0.0.1",
-      RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: "-kernel inet_dist_use_interface {127,0,0,1} +S 2:2",
+      RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS:
+        "-kernel inet_dist_use_interface {127,0,0,1} +S 2:2" +
+        (consumerTimeoutMs === 0
+          ? ""
+          : ` -rabbit consumer_timeout ${consumerTimeoutMs} -rabbit channel_tick_interval 500`),
     },
     ready: async (signal) => {
       await listening(port, signal);

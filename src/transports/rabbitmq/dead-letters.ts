@@ -9,30 +9,35 @@ import { describe } from "../entities.ts";
 import type { DeadLetter, DeadLetters, Entity } from "../transport.ts";
 import type { Link } from "./link.ts";
 import { letterOf, messageOf, publishOptions } from "./message.ts";
-import { deadLetterQueueOf, queueOf } from "./names.ts";
+import { deadLetterQueueOf, queueOf, unlimitedDeliveries } from "./names.ts";
 
-const QUEUE = { durable: true, arguments: { "x-queue-type": "quorum" } };
+/** Each look counts as a delivery of what was looked at: without a limit of deliveries none is ever dropped for it. */
+async function make(link: Link, channel: ConfirmChannel, queue: string): Promise<void> {
+  const quorum = { "x-queue-type": "quorum", ...unlimitedDeliveries(await link.version()) };
+  await link.answered(channel.assertQueue(queue, { durable: true, arguments: quorum }));
+}
 
 /** Durable once it resolves. */
 export async function bury(link: Link, entity: Entity, message: Message, reason: string): Promise<void> {
   const queue = deadLetterQueueOf(entity);
-  await link.ask(`dead-lettering a message of ${describe(entity)}`, async (channel) => {
-    await channel.assertQueue(queue, QUEUE);
+  await link.during(`dead-lettering a message of ${describe(entity)}`, async (channel) => {
+    await make(link, channel, queue);
     const letter = { id: randomUUID(), reason, since: new Date() };
     channel.sendToQueue(queue, message.body, publishOptions(message, letter));
-    await channel.waitForConfirms();
+    await link.answered(channel.waitForConfirms());
   });
 }
 
 export function deadLettersOf(link: Link, entity: Entity): DeadLetters {
   const queue = deadLetterQueueOf(entity);
   const looking = <T>(look: (channel: ConfirmChannel) => Promise<T>) =>
-    link.ask(`looking at the dead letters of ${describe(entity)}`, async (channel) => {
-      await channel.assertQueue(queue, QUEUE);
+    link.during(`looking at the dead letters of ${describe(entity)}`, async (channel) => {
+      await make(link, channel, queue);
       return await look(channel);
     });
+  const next = (channel: ConfirmChannel) => link.answered(channel.get(queue));
   const find = async (channel: ConfirmChannel, id: string): Promise<GetMessage | null> => {
-    for (let found = await channel.get(queue); found !== false; found = await channel.get(queue))
+    for (let found = await next(channel); found !== false; found = await next(channel))
       if (letterOf(found).id === id) return found;
     return null;
   };
@@ -41,7 +46,7 @@ export function deadLettersOf(link: Link, entity: Entity): DeadLetters {
       looking(async (channel) => {
         const letters: DeadLetter[] = [];
         while (letters.length < limit) {
-          const found = await channel.get(queue);
+          const found = await next(channel);
           if (found === false) break;
           letters.push(asLetter(found));
         }
@@ -59,9 +64,9 @@ export function deadLettersOf(link: Link, entity: Entity): DeadLetters {
         if (found === null) return false;
         const message = messageOf(found);
         channel.sendToQueue(queueOf(entity), message.body, publishOptions(message));
-        await channel.waitForConfirms();
+        await link.answered(channel.waitForConfirms());
         channel.ack(found);
-        await channel.checkQueue(queue);
+        await link.answered(channel.checkQueue(queue));
         return true;
       }),
   };

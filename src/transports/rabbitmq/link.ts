@@ -59,9 +59,14 @@ export class Link {
 
   /** One question on a channel of its own. */
   async ask<T>(doing: string, work: (channel: ConfirmChannel) => Promise<T>): Promise<T> {
+    return await this.during(doing, (channel) => this.answered(work(channel)));
+  }
+
+  /** Many of them, each of which is put to `answered`. */
+  async during<T>(doing: string, work: (channel: ConfirmChannel) => Promise<T>): Promise<T> {
     const channel = await this.confirmChannel(() => {});
     try {
-      return await this.answered(work(channel));
+      return await work(channel);
     } catch (error) {
       throw this.error(doing, error);
     } finally {
@@ -104,7 +109,16 @@ export class Link {
     if (error instanceof TransportError) return error;
     const { code, message } = error as { code?: number | string; message?: string };
     const said = `While ${doing} at RabbitMQ ${this.where}: ${message || String(code ?? error)}`;
-    const advice = ADVICE[String(code)] ?? (/ACCESS_REFUSED|403/.test(message ?? "") ? ADVICE["403"] : undefined);
+    // https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout: what was out too long comes again, on another channel.
+    if (code === 406 && /delivery acknowledgement .*timed out/i.test(message ?? ""))
+      return new TransportError("unavailable", said, {
+        cause: error,
+        advice: "It is waited for: see consumer_timeout.",
+      });
+    const tooLarge = code === 406 && /larger than configured max size/i.test(message ?? "");
+    const advice =
+      (tooLarge ? MAX_SIZE : ADVICE[String(code)]) ??
+      (/ACCESS_REFUSED|403/.test(message ?? "") ? ADVICE["403"] : undefined);
     if (advice !== undefined) return new TransportError("rejected", said, { cause: error, advice });
     return new TransportError("unavailable", said, { cause: error, advice: "It is waited for." });
   }
@@ -200,6 +214,8 @@ export async function closeQuietly(channel: Channel | null | undefined): Promise
     // Nothing hangs on a clean goodbye.
   }
 }
+
+const MAX_SIZE = "Raise max_message_size of the broker, or set max_message_bytes to what it takes.";
 
 /** Reply codes of AMQP 0-9-1 that waiting does not heal. */
 const ADVICE: Readonly<Record<string, string>> = {

@@ -29,3 +29,8 @@ function fitting(name: string): string {
     .toString()
     .replace(/\uFFFD+$/, "")}-${digest}`;
 }
+
+/** https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling: none before 4.0 unless set, then 20 unless -1. */
+export function unlimitedDeliveries(version: number): Record<string, number> {
+  return version >= 4 ? { "x-delivery-limit": -1 } : {};
+}

@@ -14,7 +14,7 @@ import type { BrokerEndpoint } from "../settings.ts";
 import type { DeadLetters, Entity, Limits, Receiver, Sender, Traits, Transport } from "../transport.ts";
 import { bury, deadLettersOf } from "./dead-letters.ts";
 import { Link } from "./link.ts";
-import { deadLetterQueueOf, exchangeOf, queueOf } from "./names.ts";
+import { deadLetterQueueOf, exchangeOf, queueOf, unlimitedDeliveries } from "./names.ts";
 import { RabbitMqSession } from "./receiver.ts";
 import { RabbitMqSender } from "./sender.ts";
 
@@ -46,9 +46,7 @@ export class RabbitMqTransport implements Transport {
   }
 
   async ensure(entity: Entity): Promise<void> {
-    const version = await this.#sending.version();
-    // https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling: none before 4.0 unless set, then 20 unless -1.
-    const unlimited = version >= 4 ? { "x-delivery-limit": -1 } : {};
+    const unlimited = unlimitedDeliveries(await this.#sending.version());
     await this.#sending.ask(`making ${describe(entity)}`, async (channel) => {
       await channel.assertQueue(queueOf(entity), {
         durable: true,

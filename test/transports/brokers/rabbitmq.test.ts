@@ -1,9 +1,11 @@
 /** The transport contract on a real RabbitMQ. */
+import assert from "node:assert/strict";
 import { join } from "node:path";
-import { after } from "node:test";
+import { after, test } from "node:test";
+import type { Delivery } from "../../../src/transports/transport.ts";
 import { missingRabbitMq, startRabbitMq } from "../../support/rabbitmq.ts";
 import { missingServer, type TestServer } from "../../support/server.ts";
-import { transportContract } from "../contract.ts";
+import { ids, message, transportContract } from "../contract.ts";
 import { open, type RabbitMqPlace } from "./rabbitmq-opener.ts";
 
 const lack = missingRabbitMq();
@@ -33,5 +35,24 @@ else {
       const own = await startRabbitMq();
       return { server: own, opener: { module, options: optionsAt(own.url, 1) } };
     },
+  });
+
+  test("a delivery that is out for longer than the broker's consumer_timeout comes again, and receiving is waited for", async () => {
+    const own = await startRabbitMq({ consumerTimeoutMs: 2_000 });
+    try {
+      const transport = await open(optionsAt(own.url, 10));
+      const queue = { kind: "queue", name: "ingest-queue" } as const;
+      await transport.ensure(queue);
+      await (await transport.sender(queue)).send([message("m-1")]);
+      const receiver = await transport.receiver(queue);
+      const receives = receiver.deliveries(AbortSignal.timeout(30_000))[Symbol.asyncIterator]();
+      const { value: held } = (await receives.next()) as { value: Delivery };
+      await assert.rejects(receives.next(), { reason: "unavailable", advice: /consumer_timeout/ });
+      await assert.rejects(held.complete(), { reason: "rejected", message: /comes again/ });
+      assert.deepEqual(await ids(receiver, 1), ["m-1"]);
+      await transport.close();
+    } finally {
+      await own.close();
+    }
   });
 }
