@@ -19,7 +19,7 @@ else {
     const link = new NatsLink({ connectionString: server.url });
     try {
       await link.ask("testing", async (connected) => {
-        const kv = await new Kvm(connected.js).create("test", { ttl: 500, history: 1 });
+        const kv = await new Kvm(connected.js).create("test", { ttl: 2_000, history: 1 });
         const end = performance.now() + 6_000;
         // One that is renewed, so that the server is never idle, and others whose time ends.
         const living = (async () => {
