@@ -202,8 +202,8 @@ export class NatsSession implements Session<number> {
 
   /**
    * Only what the position says: who was refused it may have a successor that delivers the same messages again, and is to deliver
-   * them all. The last one that is settled stays: a server that is killed with an empty stream may not know its last number any more, and would
-   * give numbers again that the position has passed.
+   * them all. The last one that is settled stays: a server that is killed with an empty stream may not know its last number any
+   * more, and would give numbers again that the position has passed.
    */
   async #delete(now: boolean): Promise<void> {
     const { deletes, link, stream, what } = this.#reading;
